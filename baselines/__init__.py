@@ -1,0 +1,1 @@
+"""The rivals of layer parallelism. One file a method; each returns a LayerPlan."""

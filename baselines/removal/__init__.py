@@ -1,0 +1,1 @@
+"""Methods that delete layers for every token."""

@@ -1,0 +1,1 @@
+"""Methods that skip layers for generated tokens; the prompt sees all layers."""

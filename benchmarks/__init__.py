@@ -1,0 +1,1 @@
+"""Assets, variants and measurements. Every command writes data that `record.py` describes."""

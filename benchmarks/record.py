@@ -1,0 +1,128 @@
+"""The one schema of result files: what a measurement was, on what, and every raw sample.
+
+Writers, the workflow, the reports and the tests all use these classes. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+
+from benchmarks.files import write_atomically
+
+
+class Schema(BaseModel):
+    """Unknown keys are errors: a misspelt field must not vanish."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Model(Schema):
+    name: str = Field(description="Embedded name, hub id or directory, as configured")
+    sha256: str = Field(description="Digest over the weight files")
+    num_layers: int
+    note: str = Field(description="What a reader must know of these weights; empty if nothing")
+
+
+class Hardware(Schema):
+    cpu: str
+    cores: int = Field(description="Logical cores that the process may use")
+    memory_gib: float
+    accelerators: list[str] = Field(description="Names as the driver gives them; empty on CPU")
+
+
+class Provenance(Schema):
+    created: str = Field(description="UTC, ISO 8601")
+    command: str
+    commit: str | None
+    dirty: bool | None
+    lock_sha256: str | None
+    packages: dict[str, str]
+    python: str
+    system: str
+    hardware: Hardware
+    threads: int = Field(description="Threads that PyTorch used")
+    device: str
+    dtype: str
+    seed: int
+
+
+class WindowSample(Schema):
+    text: str = Field(description="Name of the text collection")
+    document: str = Field(description="Start of the document's SHA-256")
+    tokens: int = Field(description="Scored tokens")
+    bytes: int = Field(description="UTF-8 length of the scored tokens")
+    nll: float = Field(description="Sum of negative log-likelihoods, nats")
+
+
+class ChoiceSample(Schema):
+    task: str
+    document: str = Field(description="Start of lm-eval's document hash")
+    acc: float
+    acc_norm: float | None = Field(description="Length-normalised; none where the task has none")
+    loglikelihoods: list[float] = Field(description="One per choice, nats")
+    one_token: bool = Field(description="Every choice is one token long, so no token is decoded")
+
+
+class StepSample(Schema):
+    round: int
+    phase: Literal["prefill", "decode"]
+    step: int = Field(description="0 for prefill; decoded tokens count from 1")
+    seconds: float
+
+
+class _Result(Schema):
+    schema_version: Literal[1] = 1
+    status: Literal["ok", "skipped", "failed"]
+    reason: str | None = Field(default=None, description="Why there is no number")
+    projected: Literal[False] = Field(default=False, description="True only for a model's output")
+    variant: str
+    method: str
+    plan: dict[str, Any]
+    slug: str
+    model: Model
+    workload: dict[str, Any]
+    provenance: Provenance
+
+    @model_validator(mode="after")
+    def _samples_match_status(self):
+        samples = self.samples  # type: ignore[attr-defined]
+        if self.status == "ok" and not samples:
+            raise ValueError("samples: empty, but status is ok")
+        if self.status != "ok" and (samples or not self.reason):
+            raise ValueError(f"reason: a {self.status} result needs one, and no samples")
+        return self
+
+
+class PerplexityResult(_Result):
+    kind: Literal["perplexity"] = "perplexity"
+    samples: list[WindowSample]
+
+
+class ChoicesResult(_Result):
+    kind: Literal["choices"] = "choices"
+    task_versions: dict[str, str]
+    samples: list[ChoiceSample]
+
+
+class LatencyResult(_Result):
+    kind: Literal["latency"] = "latency"
+    session: str = Field(description="Results that were interleaved in one process share it")
+    samples: list[StepSample]
+
+
+Result = PerplexityResult | ChoicesResult | LatencyResult
+_ADAPTER: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field(discriminator="kind")])
+
+
+def read_result(path: Path) -> Result:
+    """Raises pydantic's ValidationError where the file does not follow the schema."""
+    return _ADAPTER.validate_json(path.read_bytes())
+
+
+def write_result(path: Path, result: Result) -> None:
+    """Writes aside, then renames."""
+    write_atomically(path, json.dumps(result.model_dump(), indent=1) + "\n")

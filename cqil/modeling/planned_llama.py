@@ -1,0 +1,236 @@
+"""PlannedLlama: one LLaMA that runs any LayerPlan. The reference that every engine must equal.
+
+A stage of one layer is the stock decoder layer, so the dense plan is bit-equal to LlamaForCausalLM.
+A larger stage is a `LayerGroup`. Parameters keep LLaMA's names: groups refer to the layers, they do
+not own them. Shape suffixes: B batch, T tokens, H hidden size.
+"""
+
+from typing import Any, Literal, cast
+
+import torch
+from torch import nn
+from transformers import DynamicCache, LlamaForCausalLM
+from transformers.cache_utils import Cache
+from transformers.masking_utils import create_causal_mask
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.modeling_outputs import BaseModelOutputWithPast
+from transformers.models.llama.modeling_llama import (
+    LlamaAttention,
+    LlamaDecoderLayer,
+    LlamaModel,
+    LlamaPreTrainedModel,
+)
+from transformers.utils.generic import merge_with_config_defaults
+from transformers.utils.output_capturing import capture_outputs
+
+from cqil.modeling.configuration import PlannedLlamaConfig
+from cqil.plan import BypassTarget, LayerPlan, Stages
+
+Phase = Literal["prefill", "decode"]
+
+
+class LayerGroup(GradientCheckpointingLayer):
+    """Layers fed the same input x; their increments are summed onto x (arXiv 2404.06709).
+
+    Layer j's MLP reads x + A_j(x) + b_j, where A_j is its attention and b_j its bypass:
+    `ffn` sums A_i over the `distance` layers just before j; `ffn+residual` adds the same b_j to the
+    output as well, as the paper's released code does; `two-way` sums A_i over all other layers
+    (arXiv 2502.02790); `mean` has no bypass and averages the increments (arXiv 2407.09298).
+    """
+
+    def __init__(
+        self, layers: list[LlamaDecoderLayer], distance: int, target: BypassTarget
+    ) -> None:
+        super().__init__()
+        self.layers = layers  # a plain list: the parameters stay with LlamaModel.layers
+        self.distance = distance
+        self.target = target
+
+    def forward(self, hidden_states: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+        """[B, T, H] -> [B, T, H]; keyword arguments are those of a LLaMA decoder layer."""
+        x_BTH = hidden_states
+        attention = [
+            layer.self_attn(hidden_states=layer.input_layernorm(x_BTH), **kwargs)[0]
+            for layer in self.layers
+        ]
+        increment_BTH = torch.zeros_like(x_BTH)
+        for j, layer in enumerate(self.layers):
+            seen = [attention[i] for i in self._bypassed(j)]
+            h_BTH = x_BTH + attention[j]
+            for a_BTH in seen:
+                h_BTH = h_BTH + a_BTH
+            mlp_BTH = layer.mlp(layer.post_attention_layernorm(h_BTH))
+            increment_BTH = increment_BTH + attention[j] + mlp_BTH
+            if self.target == "ffn+residual":
+                increment_BTH = increment_BTH + sum(seen)
+        if self.target == "mean":
+            increment_BTH = increment_BTH / len(self.layers)
+        return x_BTH + increment_BTH
+
+    def _bypassed(self, j: int) -> list[int]:
+        """Positions in the group whose attention output reaches the MLP of position j."""
+        if self.target == "mean":
+            return []
+        if self.target == "two-way":
+            return [i for i in range(len(self.layers)) if i != j]
+        return list(range(max(0, j - self.distance), j))
+
+
+class PlannedLlamaPreTrainedModel(LlamaPreTrainedModel):
+    config: PlannedLlamaConfig
+    _can_record_outputs = {
+        "hidden_states": [LlamaDecoderLayer, LayerGroup],
+        "attentions": LlamaAttention,
+    }
+
+
+class PlannedLlamaModel(PlannedLlamaPreTrainedModel, LlamaModel):
+    """LlamaModel that runs the plan of its configuration."""
+
+    def __init__(self, config: PlannedLlamaConfig) -> None:
+        super().__init__(config)
+        self.plan = config.layer_plan
+        self._number_cache_slots()
+        self.groups = nn.ModuleList()  # owns no parameter; makes groups visible to hooks
+        self.decode_stages = self._build_stages(self.plan.groups)
+        self.prefill_stages = self.decode_stages
+        if self.plan.prefill is not None:
+            self.prefill_stages = self._build_stages(self.plan.prefill)
+
+    def _number_cache_slots(self) -> None:
+        """Layers that decode come first: Transformers reads the length of the cache off slot 0."""
+        stored, decoding = self.plan.stored_layers, set(self.plan.layers)
+        order = sorted(stored, key=lambda layer: (layer not in decoding, layer))
+        for slot, layer in enumerate(order):
+            self._layer(stored.index(layer)).self_attn.layer_idx = slot
+
+    def _layer(self, dense_index: int) -> LlamaDecoderLayer:
+        return cast(LlamaDecoderLayer, self.layers[dense_index])
+
+    def _build_stages(self, stages: Stages) -> list[nn.Module]:
+        dense_index = {layer: i for i, layer in enumerate(self.plan.stored_layers)}
+        built: list[nn.Module] = []
+        for stage in stages:
+            layers = [self._layer(dense_index[layer]) for layer in stage]
+            if len(layers) > 1:
+                group = LayerGroup(layers, self.plan.bypass, self.plan.bypass_target)
+                self.groups.append(group)
+                built.append(group)
+            else:
+                built.append(layers[0])
+        return built
+
+    @merge_with_config_defaults
+    @capture_outputs
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        past_key_values: Cache | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        use_cache: bool | None = None,
+        phase: Phase | None = None,
+        **kwargs: Any,
+    ) -> BaseModelOutputWithPast:
+        """As LlamaModel.forward; `phase` chooses the stages where prompt and decoding differ.
+
+        Left out, tokens that follow a filled cache are decoded and all others are prompt.
+        """
+        if (input_ids is None) == (inputs_embeds is None):
+            raise ValueError("input_ids, inputs_embeds: give exactly one of them")
+        x_BTH = self.embed_tokens(input_ids) if inputs_embeds is None else inputs_embeds
+        if use_cache and past_key_values is None:
+            past_key_values = DynamicCache(config=self.config)
+        if position_ids is None:
+            seen = 0 if past_key_values is None else past_key_values.get_seq_length()
+            position_ids = (torch.arange(x_BTH.shape[1], device=x_BTH.device) + seen)[None]
+        mask = create_causal_mask(
+            config=self.config,
+            inputs_embeds=x_BTH,
+            attention_mask=attention_mask,
+            past_key_values=past_key_values,
+            position_ids=position_ids,
+        )
+        rotary = self.rotary_emb(x_BTH, position_ids=position_ids)
+        for stage in self._stages_for(phase, past_key_values):
+            x_BTH = stage(
+                x_BTH,
+                attention_mask=mask,
+                position_embeddings=rotary,
+                position_ids=position_ids,
+                past_key_values=past_key_values,
+                use_cache=use_cache,
+                **kwargs,
+            )
+        return BaseModelOutputWithPast(
+            last_hidden_state=self.norm(x_BTH), past_key_values=past_key_values
+        )
+
+    def _stages_for(self, phase: Phase | None, cache: Cache | None) -> list[nn.Module]:
+        if self.plan.prefill is None:
+            return self.decode_stages
+        filled = 0 if cache is None else int(cache.get_seq_length())
+        if phase is None:
+            phase = "decode" if filled else "prefill"
+        if phase == "decode":
+            return self.decode_stages
+        if filled and int(cache.get_seq_length(len(self.layers) - 1)) < filled:  # type: ignore[union-attr]
+            raise ValueError(
+                "past_key_values: a prompt cannot follow generated tokens where the plan has its "
+                "own prefill, since skipped layers hold no keys for them; start from an empty cache"
+            )
+        return self.prefill_stages
+
+
+class PlannedLlamaForCausalLM(PlannedLlamaPreTrainedModel, LlamaForCausalLM):
+    """LlamaForCausalLM that runs a LayerPlan; saves, loads, generates and trains like it."""
+
+    def __init__(self, config: PlannedLlamaConfig) -> None:
+        PlannedLlamaPreTrainedModel.__init__(self, config)
+        self.model = PlannedLlamaModel(config)
+        self.vocab_size = config.vocab_size
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.post_init()
+
+    @property
+    def plan(self) -> LayerPlan:
+        return self.model.plan
+
+    @classmethod
+    def from_dense(cls, dense: LlamaForCausalLM, plan: LayerPlan) -> "PlannedLlamaForCausalLM":
+        """The plan over the weights of `dense`, which are shared, not copied.
+
+        Raises ValueError where the plan is for another depth.
+        """
+        config = PlannedLlamaConfig.from_llama(dense.config, plan)
+        with torch.device("meta"):
+            planned = cls(config)
+        planned.load_state_dict(_rename_layers(dense.state_dict(keep_vars=True), plan), assign=True)
+        planned.model.rotary_emb = dense.model.rotary_emb
+        planned.generation_config = dense.generation_config
+        return planned.train(dense.training)
+
+    def prepare_inputs_for_generation(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        if self.plan.prefill is not None and not kwargs.get("use_cache", True):
+            raise ValueError(
+                "use_cache: False, but the plan has its own prefill, which only a cache can keep "
+                "apart from generated tokens; leave use_cache on"
+            )
+        inputs = super().prepare_inputs_for_generation(*args, **kwargs)  # type: ignore[misc]
+        return inputs | {"phase": "prefill" if kwargs.get("is_first_iteration") else "decode"}
+
+
+def _rename_layers(state: dict[str, torch.Tensor], plan: LayerPlan) -> dict[str, torch.Tensor]:
+    """Keeps the layers that the plan stores, numbered densely."""
+    prefix = "model.layers."
+    dense_index = {layer: i for i, layer in enumerate(plan.stored_layers)}
+    renamed = {}
+    for name, tensor in state.items():
+        if not name.startswith(prefix):
+            renamed[name] = tensor
+            continue
+        number, rest = name.removeprefix(prefix).split(".", 1)
+        if int(number) in dense_index:
+            renamed[f"{prefix}{dense_index[int(number)]}.{rest}"] = tensor
+    return renamed

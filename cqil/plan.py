@@ -1,0 +1,244 @@
+"""LayerPlan: which layers of a checkpoint run, in which order, and which of them share one input.
+
+Every method of the suite is a function that returns one of these. Imports no torch, so that dry
+runs and reports stay fast. How a plan is executed: `cqil/modeling/planned_llama.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Literal, get_args
+
+Stage = tuple[int, ...]
+Stages = tuple[Stage, ...]
+BypassTarget = Literal["ffn", "ffn+residual", "two-way", "mean"]
+
+_SUFFIX = {"ffn": "", "ffn+residual": "-residual", "two-way": "-twoway", "mean": "-mean"}
+_SLUG = re.compile(r"S(\d+)-E(\d+)-P(\d+)-D(\d+)(-residual|-twoway|-mean)?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerPlan:
+    """An order of execution over a checkpoint of `num_layers` decoder layers.
+
+    Raises ValueError, naming the field and the layer, for anything that cannot be executed.
+    """
+
+    num_layers: int
+    """Depth of the checkpoint that the plan is for."""
+    groups: Stages
+    """Stages in order; a stage is a tuple of original layer indices fed the same input."""
+    bypass: int = 0
+    """Distance d: attention outputs of the d layers just before layer j reach its MLP."""
+    bypass_target: BypassTarget = "ffn"
+    """Where bypassed attention outputs go; `two-way` and `mean` do not use the distance."""
+    prefill: Stages | None = None
+    """Stages for prompt tokens where they differ; `groups` then serve generated tokens."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "groups", _as_stages("groups", self.groups))
+        _check_count("num_layers", self.num_layers, 1)
+        _check_count("bypass", self.bypass, 0)
+        if self.bypass_target not in get_args(BypassTarget):
+            known = ", ".join(get_args(BypassTarget))
+            raise ValueError(
+                f"bypass_target: {self.bypass_target!r} is unknown; use one of {known}"
+            )
+        _check_stages("groups", self.groups, self.num_layers)
+        if self.prefill is not None:
+            object.__setattr__(self, "prefill", _as_stages("prefill", self.prefill))
+            _check_stages("prefill", self.prefill, self.num_layers)
+            if self.prefill == self.groups:
+                object.__setattr__(self, "prefill", None)
+            elif missing := sorted(set(self.layers) - set(chain(*self.prefill))):
+                raise ValueError(
+                    f"prefill: layer {missing[0]} generates tokens but never sees the prompt; "
+                    "add it to prefill or drop it from groups"
+                )
+        if max(map(len, (*self.groups, *self.prefill_groups))) == 1:
+            # Without a group nothing is bypassed: equal plans compare equal and share a slug.
+            object.__setattr__(self, "bypass", 0)
+            object.__setattr__(self, "bypass_target", "ffn")
+
+    @property
+    def depth(self) -> int:
+        """Number of sequential stages while decoding."""
+        return len(self.groups)
+
+    @property
+    def prefill_groups(self) -> Stages:
+        """Stages that prompt tokens run through."""
+        return self.groups if self.prefill is None else self.prefill
+
+    @property
+    def layers(self) -> Stage:
+        """Original indices of the layers that run while decoding, ascending."""
+        return tuple(chain(*self.groups))
+
+    @property
+    def stored_layers(self) -> Stage:
+        """Original indices of the layers that a saved variant needs, ascending."""
+        return tuple(chain(*self.prefill_groups))
+
+    @property
+    def max_group_size(self) -> int:
+        return max(map(len, self.groups))
+
+    @property
+    def ideal_speedup(self) -> float:
+        """Decode speed-up if a stage took as long as one layer and nothing else took time."""
+        return self.num_layers / self.depth
+
+    @property
+    def slug(self) -> str:
+        """A name that is safe in paths: `S12-E28-P2-D1` where start, end and size say it all."""
+        if self == dense_plan(self.num_layers):
+            return "dense"
+        if self.prefill is None and (run := self._uniform_run()):
+            start, end, size = run
+            return f"S{start}-E{end}-P{size}-D{self.bypass}{_SUFFIX[self.bypass_target]}"
+        digest = hashlib.sha256(self.to_json().encode()).hexdigest()[:8]
+        return f"N{self.num_layers}-G{self.depth}-{digest}"
+
+    def _uniform_run(self) -> tuple[int, int, int] | None:
+        """Start, end and group size, where all layers run and only one run of them is grouped."""
+        grouped = [stage for stage in self.groups if len(stage) > 1]
+        if not grouped:
+            return None
+        run = (grouped[0][0], grouped[-1][-1] + 1, len(grouped[0]))
+        return run if uniform_stages(self.num_layers, *run) == self.groups else None
+
+    def check_depth(self, num_layers: int) -> None:
+        """Raises ValueError unless the plan is for a checkpoint of `num_layers` layers."""
+        if num_layers != self.num_layers:
+            raise ValueError(
+                f"num_layers: the plan is for {self.num_layers} layers, the checkpoint has "
+                f"{num_layers}; build a plan for this checkpoint"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists and scalars; `from_dict` restores the plan."""
+        return {
+            "num_layers": self.num_layers,
+            "groups": [list(stage) for stage in self.groups],
+            "bypass": self.bypass,
+            "bypass_target": self.bypass_target,
+            "prefill": None if self.prefill is None else [list(s) for s in self.prefill],
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> LayerPlan:
+        fields = set(cls.__dataclass_fields__)
+        if unknown := sorted(set(data) - fields):
+            raise ValueError(f"{unknown[0]}: unknown field; a plan has {', '.join(sorted(fields))}")
+        for field in ("num_layers", "groups"):
+            if field not in data:
+                raise ValueError(f"{field}: missing; a plan needs num_layers and groups")
+        return cls(**data)
+
+    def to_json(self) -> str:
+        return json.dumps(self.to_dict(), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> LayerPlan:
+        try:
+            data = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"plan: not JSON ({error}); write it with LayerPlan.to_json") from None
+        if not isinstance(data, dict):
+            raise ValueError(f"plan: {data!r} is not an object; write it with LayerPlan.to_json")
+        return cls.from_dict(data)
+
+    @classmethod
+    def from_slug(cls, slug: str, num_layers: int) -> LayerPlan:
+        """The plan that a slug such as `S12-E28-P2-D1` names, for a checkpoint of `num_layers`."""
+        if slug == "dense":
+            return dense_plan(num_layers)
+        match = _SLUG.fullmatch(slug)
+        if match is None:
+            raise ValueError(f"plan: {slug!r} is not a slug; write it like S12-E28-P2-D1")
+        start, end, size, distance = map(int, match.groups()[:4])
+        target = {suffix: name for name, suffix in _SUFFIX.items()}[match[5] or ""]
+        return uniform_plan(num_layers, start, end, size, distance, target)  # type: ignore[arg-type]
+
+
+def dense_stages(num_layers: int) -> Stages:
+    """Every layer on its own, in order."""
+    return tuple((layer,) for layer in range(num_layers))
+
+
+def dense_plan(num_layers: int) -> LayerPlan:
+    """The checkpoint as it was trained."""
+    return LayerPlan(num_layers=num_layers, groups=dense_stages(num_layers))
+
+
+def uniform_stages(num_layers: int, start: int, end: int, size: int) -> Stages:
+    """Layers [start, end) in consecutive groups of `size`, the last one smaller if need be."""
+    middle = (tuple(range(i, min(i + size, end))) for i in range(start, end, size))
+    singles = dense_stages(num_layers)
+    return (*singles[:start], *middle, *singles[end:])
+
+
+def uniform_plan(
+    num_layers: int, start: int, end: int, size: int, bypass: int = 0, target: BypassTarget = "ffn"
+) -> LayerPlan:
+    """CQIL's S, E, p, d (arXiv 2404.06709; 0-based, E exclusive)."""
+    _check_count("group_size", size, 1)
+    if not 0 <= start <= end <= num_layers:
+        raise ValueError(
+            f"start, end: [{start}, {end}) does not lie in a checkpoint of {num_layers} layers; "
+            f"choose 0 <= start <= end <= {num_layers}"
+        )
+    return LayerPlan(
+        num_layers=num_layers,
+        groups=uniform_stages(num_layers, start, end, size),
+        bypass=bypass,
+        bypass_target=target,
+    )
+
+
+def kept_layers_plan(num_layers: int, kept: list[int], *, prompt_dense: bool = False) -> LayerPlan:
+    """Only the `kept` layers run; with `prompt_dense` that holds for generated tokens alone."""
+    return LayerPlan(
+        num_layers=num_layers,
+        groups=tuple((layer,) for layer in sorted(kept)),
+        prefill=dense_stages(num_layers) if prompt_dense else None,
+    )
+
+
+def _as_stages(field: str, value: Any) -> Stages:
+    try:
+        return tuple(tuple(stage) for stage in value)
+    except TypeError:
+        raise ValueError(f"{field}: {value!r} is not a list of lists of layer indices") from None
+
+
+def _check_count(field: str, value: Any, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{field}: {value!r} must be a whole number of at least {least}")
+
+
+def _check_stages(field: str, stages: Stages, num_layers: int) -> None:
+    if not stages:
+        raise ValueError(f"{field}: no layer is left; keep at least one")
+    previous = -1
+    for stage in stages:
+        if not stage:
+            raise ValueError(f"{field}: a stage is empty; drop it or name its layers")
+        for layer in stage:
+            if not isinstance(layer, int) or isinstance(layer, bool):
+                raise ValueError(f"{field}: {layer!r} is not a layer index; use whole numbers")
+            if not 0 <= layer < num_layers:
+                raise ValueError(
+                    f"{field}: layer {layer} is out of range; the checkpoint has layers "
+                    f"0 to {num_layers - 1}"
+                )
+            if layer <= previous:
+                seen = any(layer in other for other in stages[: stages.index(stage)])
+                fault = "appears twice" if seen or stage.count(layer) > 1 else "is out of order"
+                raise ValueError(f"{field}: layer {layer} {fault}; list each layer once, ascending")
+            previous = layer

@@ -1,0 +1,1 @@
+"""Rules that choose which layers share an input. One file a rule."""
