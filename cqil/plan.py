@@ -131,10 +131,12 @@ class LayerPlan:
         }
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> LayerPlan:
+    def from_dict(cls, data: Any) -> LayerPlan:
+        if not isinstance(data, dict):
+            raise ValueError(f"plan: {data!r} is not an object; write it with LayerPlan.to_dict")
         fields = set(cls.__dataclass_fields__)
         if unknown := sorted(set(data) - fields):
-            raise ValueError(f"{unknown[0]}: unknown field; a plan has {', '.join(sorted(fields))}")
+            raise ValueError(f"{unknown[0]!r}: unknown field; a plan has {', '.join(sorted(fields))}")
         for field in ("num_layers", "groups"):
             if field not in data:
                 raise ValueError(f"{field}: missing; a plan needs num_layers and groups")
@@ -149,8 +151,6 @@ class LayerPlan:
             data = json.loads(text)
         except json.JSONDecodeError as error:
             raise ValueError(f"plan: not JSON ({error}); write it with LayerPlan.to_json") from None
-        if not isinstance(data, dict):
-            raise ValueError(f"plan: {data!r} is not an object; write it with LayerPlan.to_json")
         return cls.from_dict(data)
 
     @classmethod
@@ -238,7 +238,7 @@ def _check_stages(field: str, stages: Stages, num_layers: int) -> None:
                     f"0 to {num_layers - 1}"
                 )
             if layer <= previous:
-                seen = any(layer in other for other in stages[: stages.index(stage)])
-                fault = "appears twice" if seen or stage.count(layer) > 1 else "is out of order"
+                twice = [*chain(*stages)].count(layer) > 1
+                fault = "appears twice" if twice else "is out of order"
                 raise ValueError(f"{field}: layer {layer} {fault}; list each layer once, ascending")
             previous = layer

@@ -206,7 +206,11 @@ class PlannedLlamaForCausalLM(PlannedLlamaPreTrainedModel, LlamaForCausalLM):
         config = PlannedLlamaConfig.from_llama(dense.config, plan)
         with torch.device("meta"):
             planned = cls(config)
-        planned.load_state_dict(_rename_layers(dense.state_dict(keep_vars=True), plan), assign=True)
+        weights = _rename_layers(dense.state_dict(keep_vars=True), plan)
+        for name, parameter in planned.named_parameters():
+            # Assigning would thaw the frozen weights of `dense`, which are the same tensors.
+            parameter.requires_grad_(weights[name].requires_grad)
+        planned.load_state_dict(weights, assign=True)
         planned.model.rotary_emb = dense.model.rotary_emb
         planned.generation_config = dense.generation_config
         return planned.train(dense.training)

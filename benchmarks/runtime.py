@@ -1,0 +1,71 @@
+"""How a measurement runs, and how its outcome becomes a result: ok, skipped or failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+
+from benchmarks.provenance import provenance
+from benchmarks.record import Result
+from benchmarks.variants import Variant
+
+R = TypeVar("R", bound=Result)
+
+
+class UnavailableError(ValueError):
+    """The machine lacks what was asked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runtime:
+    """Device, type, threads and seed of one process."""
+
+    device: str
+    """`auto` takes CUDA where there is one."""
+    dtype: str
+    threads: int
+    seed: int
+
+    def start(self) -> str:
+        """Sets the threads and names the device. Raises UnavailableError where it is absent."""
+        torch.set_num_threads(self.threads)
+        if self.device == "auto":
+            return "cuda" if torch.cuda.is_available() else "cpu"
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise UnavailableError("device: cuda, but this machine has no CUDA device; use cpu")
+        return self.device
+
+
+def outcome(
+    kind: type[R],
+    variant: Variant,
+    workload: dict[str, Any],
+    runtime: Runtime,
+    measure: Callable[[str], dict[str, Any]],
+    **absent: Any,
+) -> R:
+    """Runs `measure` on the device that `runtime` names; it returns the fields of the result.
+
+    A missing device gives `skipped` and memory that runs out gives `failed`, with `absent` for the
+    fields that then have no value. Every other error is a fault of the program and is raised.
+    """
+    status, reason, device = "ok", None, runtime.device
+    try:
+        device = runtime.start()
+        fields = measure(device)
+    except UnavailableError as error:
+        status, reason, fields = "skipped", str(error), {"samples": []} | absent
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        status, reason = "failed", f"out of memory: {str(error) or 'no detail'}".splitlines()[0]
+        fields = {"samples": []} | absent
+    return kind(
+        status=status,
+        reason=reason,
+        workload=workload,
+        provenance=provenance(device, runtime.dtype, runtime.threads, runtime.seed),
+        **variant.result_fields(),
+        **fields,
+    )

@@ -1,0 +1,75 @@
+"""A variant: a model's manifest plus the plan that a method chose, and why it chose it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.config import parse_method
+from benchmarks.files import read_json, sha256_file, write_json
+from benchmarks.record import Model
+from cqil.method import Evidence, Similarity
+from cqil.plan import LayerPlan
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What measurements need of a variant's manifest."""
+
+    name: str
+    method: str
+    plan: LayerPlan
+    manifest: dict[str, Any]
+    """The manifest of the model that the plan is for."""
+
+    def result_fields(self) -> dict[str, Any]:
+        """The fields of a result that say what was measured."""
+        return {
+            "variant": self.name,
+            "method": self.method,
+            "plan": self.plan.to_dict(),
+            "slug": self.plan.slug,
+            "model": Model(**{key: self.manifest[key] for key in Model.model_fields}),
+        }
+
+
+def write_variant(
+    name: str,
+    options: dict[str, Any],
+    model: Path,
+    similarity: Path | None,
+    search: Path | None,
+    out: Path,
+) -> LayerPlan:
+    """Chooses the plan and writes the variant's manifest: plan, model, and the evidence."""
+    method = parse_method(f"variants.{name}", options)
+    manifest = read_json(model)
+    found = None if search is None else read_json(search)
+    evidence = Evidence(
+        num_layers=manifest["num_layers"],
+        similarity=None if similarity is None else Similarity.from_dict(read_json(similarity)),
+        start=None if found is None else found["start"],
+    )
+    plan = method.plan(evidence)
+    data = {
+        "variant": name,
+        "method": method.method,
+        "family": method.family,
+        "options": options,
+        "slug": plan.slug,
+        "depth": plan.depth,
+        "plan": plan.to_dict(),
+        "model": manifest,
+        "similarity_sha256": None if similarity is None else sha256_file(similarity),
+        "search": found,
+    }
+    write_json(out, data)
+    return plan
+
+
+def read_variant(path: Path) -> Variant:
+    data = read_json(path)
+    plan = LayerPlan.from_dict(data["plan"])
+    return Variant(data["variant"], data["method"], plan, data["model"])
+

@@ -1,0 +1,64 @@
+"""CQIL's own rule: one run of middle layers in consecutive groups of equal size.
+
+S, E, p and d of arXiv 2404.06709. The paper leaves S and E to the user; here they may be left out,
+and a small grid of starts is scored by calibration perplexity (`search.py`).
+"""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from cqil.method import Depth, Evidence, Method, check_depth_option
+from cqil.plan import BypassTarget, LayerPlan, uniform_plan
+
+
+class Uniform(Method):
+    family: ClassVar[str] = "cqil"
+    method: Literal["uniform"] = "uniform"
+    group_size: int = Field(ge=2, description="p, layers that share one input")
+    depth: Depth | None = Field(default=None, description="Stages left; the start is searched for")
+    start: int | None = Field(default=None, ge=0, description="S, first grouped layer, 0-based")
+    end: int | None = Field(default=None, ge=1, description="E, exclusive")
+    bypass: int = Field(default=0, ge=0, description="d, distance of the attention bypass")
+    bypass_target: BypassTarget = Field(default="ffn", description="Where the bypass goes")
+
+    @model_validator(mode="after")
+    def _depth_or_ends(self) -> "Uniform":
+        if (self.start is None) != (self.end is None):
+            raise ValueError("start, end: give both or neither")
+        if (self.depth is None) == (self.start is None):
+            raise ValueError("depth: give either depth or start and end")
+        return self
+
+    @property
+    def search(self) -> tuple[int, int] | None:
+        return None if self.depth is None else (self.group_size, self.depth)
+
+    def plan(self, evidence: Evidence) -> LayerPlan:
+        start, end = self.start, self.end
+        if self.depth is not None:
+            if evidence.start is None:
+                raise ValueError("start: the grid search has not been run for this depth")
+            start = evidence.start
+            end = start + grouped_span(evidence.num_layers, self.depth, self.group_size)
+        assert start is not None and end is not None
+        return uniform_plan(
+            evidence.num_layers, start, end, self.group_size, self.bypass, self.bypass_target
+        )
+
+
+def grouped_span(num_layers: int, depth: int, group_size: int) -> int:
+    """How many layers must be grouped to reach `depth`; the last group may be smaller.
+
+    Raises ValueError where groups of this size cannot reach it.
+    """
+    check_depth_option(depth, num_layers)
+    saved = num_layers - depth
+    span = saved + -(-saved // (group_size - 1))
+    if span > num_layers:
+        least = -(-num_layers // group_size)
+        raise ValueError(
+            f"depth: {depth} is out of reach with group_size {group_size}; {num_layers} layers "
+            f"give {least} at the least"
+        )
+    return span

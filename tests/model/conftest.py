@@ -1,0 +1,32 @@
+"""Fixtures of the model tests: one thread, and norms and rotary angles in full float64."""
+
+import pytest
+import torch
+from torch.nn import functional as F  # noqa: N812
+from transformers.models.llama.modeling_llama import LlamaRMSNorm, LlamaRotaryEmbedding
+
+
+@pytest.fixture(autouse=True, scope="module")
+def single_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def full_float64():
+    """Stock LLaMA rounds norms and angles to float32 in any dtype; comparing at 1e-9 needs more."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LlamaRMSNorm, "forward", _norm)
+        patch.setattr(LlamaRotaryEmbedding, "forward", _rotary)
+        yield
+
+
+def _norm(self, hidden_states):
+    return F.rms_norm(hidden_states, self.weight.shape, self.weight, self.variance_epsilon)
+
+
+def _rotary(self, x, position_ids):
+    angles = (position_ids[..., None] * self.inv_freq.double()).repeat(1, 1, 2)
+    return angles.cos(), angles.sin()
