@@ -1,0 +1,57 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+CORES ?= all
+BIN := $(CURDIR)/.venv/bin
+RUN := PATH="$(BIN):$$PATH" $(BIN)/snakemake --workflow-profile workflow/profiles/default --cores $(CORES)
+
+help:  ## List the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+env: .venv/.ready  ## Make .venv from requirements.lock
+
+.venv/.ready: requirements.lock pyproject.toml
+	@echo "installing into .venv (1 to 4 minutes)"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+reproduce: env  ## Run the embedded default and draw its report (about 15 minutes on 2 cores)
+	$(RUN) --configfile config/default.yaml
+	@echo "report: results/default/report/report.html"
+
+smoke: env  ## The same with few documents and variants (about 3 minutes)
+	$(RUN) --configfile config/smoke.yaml
+	@echo "report: results/smoke/report/report.html"
+
+reproduce-full: env  ## Every document, task and variant (days on 2 cores; resumes where it stopped)
+	$(RUN) --configfile config/full.yaml
+	@echo "report: results/full/report/report.html"
+
+test: env  ## Run the tests, the smoke workflow among them
+	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest
+
+quality: env  ## Lint, formats, types, import directions, workflow lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/snakefmt --check Snakefile workflow
+	PATH="$(BIN):$$PATH" $(BIN)/snakemake --lint
+
+style: env  ## Format everything
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+schemas: env  ## Write the JSON Schemas of configurations and results
+	$(BIN)/python -m benchmarks.config
+
+why: env  ## Say what a run would do, and why
+	$(RUN) --configfile config/default.yaml --dry-run
+
+clean:  ## Remove results; models, texts and tasks stay
+	rm -rf results .snakemake
+
+.PHONY: help env reproduce smoke reproduce-full test quality style schemas why clean

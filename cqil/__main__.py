@@ -1,0 +1,118 @@
+"""`cqil build | inspect | generate`: work with one plan. PLAN is one of
+
+a slug such as S12-E28-P2-D1 (or `dense`), a file with a plan's JSON, or a variant's manifest from
+results/<run>/variants, which also says which model it is for.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cqil.commands import run
+from cqil.plan import LayerPlan
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
+)
+
+Plan = Annotated[str, typer.Argument(help="Slug, plan file or variant manifest")]
+Model = Annotated[str | None, typer.Option(help="LLaMA directory or hub id")]
+
+
+@app.command()
+def inspect(
+    plan: Plan,
+    layers: Annotated[int | None, typer.Option(help="Depth of the checkpoint")] = None,
+    model: Model = None,
+) -> None:
+    """Draw a plan: which layers run together, its depth and ideal speed-up."""
+    from rich.console import Console
+
+    from cqil.drawing import draw_plan
+
+    read, _ = read_plan(plan, layers or _depth_of(model))
+    Console().print(draw_plan(read))
+
+
+@app.command()
+def build(
+    plan: Plan,
+    out: Annotated[Path, typer.Option(help="New directory for the checkpoint")],
+    model: Model = None,
+) -> None:
+    """Save a plan over a model as a checkpoint that Transformers loads."""
+    if out.exists() and any(out.iterdir()):
+        raise ValueError(f"out: {out} is not empty; choose a new directory")
+    planned, tokenizer = _load(plan, model)
+    aside = out.with_name(f".{out.name}.partial")
+    planned.save_pretrained(aside)
+    tokenizer.save_pretrained(aside)
+    aside.replace(out)
+    typer.echo(f"{planned.plan.slug}: {len(planned.plan.stored_layers)} layers in {out}")
+
+
+@app.command()
+def generate(
+    plan: Plan,
+    prompt: Annotated[str, typer.Option(help="Text to continue")],
+    model: Model = None,
+    max_new_tokens: Annotated[int, typer.Option(min=1, help="Tokens to add")] = 40,
+) -> None:
+    """Continue a prompt greedily."""
+    planned, tokenizer = _load(plan, model)
+    inputs = tokenizer(prompt, return_tensors="pt")
+    tokens = planned.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
+    typer.echo(tokenizer.decode(tokens[0], skip_special_tokens=True))
+
+
+def read_plan(text: str, num_layers: int | None) -> tuple[LayerPlan, str | None]:
+    """The plan that `text` names, and the directory of its model where a manifest tells it.
+
+    Raises ValueError with one line where it names none.
+    """
+    path = Path(text)
+    if not path.is_file():
+        if num_layers is None:
+            raise ValueError(f"plan: {text!r} is no file; with a slug give --layers or --model")
+        return LayerPlan.from_slug(text, num_layers), None
+    try:
+        data: Any = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"plan: {path} is not JSON ({error})") from None
+    if isinstance(data, dict) and "plan" in data:
+        return LayerPlan.from_dict(data["plan"]), data["model"]["path"]
+    return LayerPlan.from_dict(data), None
+
+
+def _depth_of(model: str | None) -> int | None:
+    if model is None:
+        return None
+    from transformers import AutoConfig
+
+    return AutoConfig.from_pretrained(model).num_hidden_layers
+
+
+def _load(plan: str, model: str | None) -> tuple[Any, Any]:
+    """The planned model and its tokenizer."""
+    from transformers import AutoTokenizer, LlamaForCausalLM
+
+    from cqil.modeling import PlannedLlamaForCausalLM
+
+    read, found = read_plan(plan, _depth_of(model))
+    source = model or found
+    if source is None:
+        raise ValueError(f"model: {plan} does not name one; give --model")
+    dense = LlamaForCausalLM.from_pretrained(source).eval()
+    return PlannedLlamaForCausalLM.from_dense(dense, read), AutoTokenizer.from_pretrained(source)
+
+
+def main() -> None:
+    run(app)
+
+
+if __name__ == "__main__":
+    main()

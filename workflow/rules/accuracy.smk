@@ -1,0 +1,50 @@
+# Perplexity and multiple choice: one job for each variant, so that a run resumes where it ended.
+
+
+rule perplexity:
+    input:
+        variant=f"{RESULTS}/variants/{{variant}}.json",
+        texts=texts(RUN.perplexity),
+    output:
+        f"{RESULTS}/perplexity/{{variant}}.json",
+    log:
+        f"{RESULTS}/logs/perplexity/{{variant}}.log",
+    threads: 1
+    resources:
+        gpu=int(RUN.device == "cuda"),
+    params:
+        code=fingerprint("benchmarks.perplexity"),
+        texts=lambda wildcards, input: repeated("text", input.texts),
+        documents=optional("documents", RUN.perplexity.documents),
+        window=RUN.perplexity.window,
+        runtime=RUNTIME,
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m benchmarks perplexity --variant {input.variant} {params.texts} "
+        "{params.documents} --window {params.window} {params.runtime} --threads {threads} "
+        "--out {output} 2>&1 | tee {log}"
+
+
+rule choices:
+    input:
+        variant=f"{RESULTS}/variants/{{variant}}.json",
+        tasks="resources/tasks",
+    output:
+        f"{RESULTS}/choices/{{suite}}/{{variant}}.json",
+    log:
+        f"{RESULTS}/logs/choices/{{suite}}/{{variant}}.log",
+    threads: 1
+    resources:
+        gpu=int(RUN.device == "cuda"),
+    params:
+        code=fingerprint("benchmarks.choices"),
+        tasks=lambda wildcards: shlex.quote(json.dumps(RUN.choices[wildcards.suite].tasks)),
+        runtime=RUNTIME,
+        seed=RUN.seed,
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m benchmarks choices --variant {input.variant} --tasks {params.tasks} "
+        "--folder {input.tasks} {params.runtime} --threads {threads} --seed {params.seed} "
+        "--out {output} 2>&1 | tee {log}"

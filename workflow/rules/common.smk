@@ -1,0 +1,69 @@
+# Names and helpers that the rules share. The configuration is checked here, before any job.
+import json
+import shlex
+
+from snakemake.exceptions import WorkflowError
+
+from baselines.registry import methods
+from benchmarks.assets import TABLE, wheel_file
+from benchmarks.config import parse_config, parse_method
+from benchmarks.provenance import fingerprint
+
+try:
+    RUN = parse_config(config)
+except ValueError as error:
+    raise WorkflowError(str(error))
+
+VARIANTS = {name: parse_method(name, options) for name, options in RUN.variants.items()}
+RESULTS = f"results/{RUN.name}"
+MODEL = f"resources/models/{RUN.model.strip('/').replace('/', '--')}"
+
+PERPLEXITY = expand(f"{RESULTS}/perplexity/{{variant}}.json", variant=VARIANTS)
+CHOICES = expand(
+    f"{RESULTS}/choices/{{suite}}/{{variant}}.json", suite=RUN.choices, variant=VARIANTS
+)
+ACCURACY = PERPLEXITY + CHOICES
+LATENCY = expand(f"{RESULTS}/latency/{{variant}}.json", variant=VARIANTS) if RUN.latency else []
+REPORT = f"{RESULTS}/report/report.html"
+
+# Which device, in which type; threads come from the rule.
+RUNTIME = f"--device {RUN.device} --dtype {RUN.dtype}"
+
+
+wildcard_constraints:
+    variant="|".join(VARIANTS),
+    suite="|".join(RUN.choices) or "none",
+    group_size=r"\d+",
+    depth=r"\d+",
+
+
+def wheel_of(asset):
+    """The wheel that carries an asset."""
+    return f"resources/wheels/{wheel_file(asset['wheel'])}"
+
+
+def texts(section):
+    """The text files that a section of the configuration names."""
+    return [f"resources/texts/{name}.jsonl" for name in section.texts]
+
+
+def repeated(option, values):
+    """`--option a --option b`, quoted for the shell."""
+    return " ".join(f"--{option} {shlex.quote(str(value))}" for value in values)
+
+
+def optional(option, value):
+    """`--option value`, or nothing where there is no value."""
+    return "" if value is None else f"--{option} {shlex.quote(str(value))}"
+
+
+def evidence(wildcards):
+    """What a variant's method wants measured before it chooses a plan."""
+    method = VARIANTS[wildcards.variant]
+    files = {}
+    if method.needs_similarity:
+        files["similarity"] = f"{RESULTS}/similarity.json"
+    if method.search:
+        group_size, depth = method.search
+        files["search"] = f"{RESULTS}/search/P{group_size}-G{depth}.json"
+    return files

@@ -1,0 +1,31 @@
+# One job times all variants, interleaved; it takes every core, so that nothing runs beside it.
+
+
+rule time_variants:
+    input:
+        expand(f"{RESULTS}/variants/{{variant}}.json", variant=VARIANTS),
+    output:
+        LATENCY,
+    log:
+        f"{RESULTS}/logs/latency.log",
+    threads: workflow.cores
+    resources:
+        gpu=int(RUN.device == "cuda"),
+        exclusive=1,
+    params:
+        code=fingerprint("benchmarks.latency"),
+        variants=lambda wildcards, input: repeated("variant", input),
+        workload=(
+            " ".join(
+                f"--{name.replace('_', '-')} {value}"
+                for name, value in (RUN.latency.model_dump() if RUN.latency else {}).items()
+            )
+        ),
+        runtime=RUNTIME,
+        seed=RUN.seed,
+        folder=f"{RESULTS}/latency",
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m benchmarks latency {params.variants} {params.workload} {params.runtime} "
+        "--threads {threads} --seed {params.seed} --out {params.folder} 2>&1 | tee {log}"

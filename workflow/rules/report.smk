@@ -1,0 +1,41 @@
+# The report is drawn from result files alone.
+
+
+rule run_config:
+    # What the report needs to know of the configuration; measurements do not depend on it.
+    output:
+        f"{RESULTS}/config.json",
+    log:
+        f"{RESULTS}/logs/config.log",
+    params:
+        run=shlex.quote(json.dumps(RUN.model_dump())),
+    conda:
+        "../../environment.yml"
+    shell:
+        "printf '%s\\n' {params.run} > {output} 2> {log}"
+
+
+rule draw_report:
+    input:
+        f"{RESULTS}/config.json",
+        f"{RESULTS}/similarity.json",
+        expand(f"{RESULTS}/variants/{{variant}}.json", variant=VARIANTS),
+        ACCURACY,
+        LATENCY,
+        template="reports/page.html.j2",
+        published="reports/published.yaml",
+        style="reports/paper.mplstyle",
+    output:
+        page=report(REPORT, caption="../report/page.rst", category="Report"),
+        figures=directory(f"{RESULTS}/report/figures"),
+        tables=directory(f"{RESULTS}/report/tables"),
+    log:
+        f"{RESULTS}/logs/report.log",
+    params:
+        code=fingerprint("reports.__main__"),
+        results=RESULTS,
+        folder=f"{RESULTS}/report",
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m reports --results {params.results} --out {params.folder} 2>&1 | tee {log}"

@@ -1,0 +1,85 @@
+# similarity and search -> plan. A variant is its manifest: the plan and the model it is for.
+
+
+rule similarity:
+    input:
+        model=f"{MODEL}/manifest.json",
+        texts=texts(RUN.calibration),
+    output:
+        f"{RESULTS}/similarity.json",
+    log:
+        f"{RESULTS}/logs/similarity.log",
+    threads: 1
+    params:
+        code=fingerprint("benchmarks.calibration"),
+        texts=lambda wildcards, input: repeated("text", input.texts),
+        calibration=f"--documents {RUN.calibration.documents} --window {RUN.calibration.window}",
+        runtime=RUNTIME,
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m benchmarks similarity --model {input.model} {params.texts} "
+        "{params.calibration} {params.runtime} --threads {threads} --out {output} 2>&1 | tee {log}"
+
+
+rule search:
+    input:
+        model=f"{MODEL}/manifest.json",
+        texts=texts(RUN.calibration),
+    output:
+        f"{RESULTS}/search/P{{group_size}}-G{{depth}}.json",
+    log:
+        f"{RESULTS}/logs/search/P{{group_size}}-G{{depth}}.log",
+    threads: 1
+    params:
+        code=fingerprint("benchmarks.calibration"),
+        texts=lambda wildcards, input: repeated("text", input.texts),
+        grid=f"--grid {RUN.search.grid} --documents {RUN.search.documents} "
+        f"--window {RUN.search.window}",
+        runtime=RUNTIME,
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m benchmarks search --model {input.model} {params.texts} {params.grid} "
+        "--group-size {wildcards.group_size} --depth {wildcards.depth} "
+        "{params.runtime} --threads {threads} --out {output} 2>&1 | tee {log}"
+
+
+rule variant:
+    input:
+        unpack(evidence),
+        model=f"{MODEL}/manifest.json",
+    output:
+        f"{RESULTS}/variants/{{variant}}.json",
+    log:
+        f"{RESULTS}/logs/variant/{{variant}}.log",
+    params:
+        # The method's own file counts too: the registry finds it without importing it by name.
+        code=lambda wildcards: fingerprint(
+            "benchmarks.variants", type(VARIANTS[wildcards.variant]).__module__
+        ),
+        options=lambda wildcards: shlex.quote(json.dumps(RUN.variants[wildcards.variant])),
+        evidence=lambda wildcards, input: " ".join(
+            optional(name, input.get(name)) for name in ("similarity", "search")
+        ),
+    conda:
+        "../../environment.yml"
+    shell:
+        "python -m benchmarks variant {wildcards.variant} --options {params.options} "
+        "--model {input.model} {params.evidence} --out {output} 2>&1 | tee {log}"
+
+
+rule export:
+    # A stand-alone Hugging Face checkpoint, made on request only.
+    input:
+        f"{RESULTS}/variants/{{variant}}.json",
+    output:
+        directory(f"{RESULTS}/checkpoints/{{variant}}"),
+    log:
+        f"{RESULTS}/logs/export/{{variant}}.log",
+    params:
+        code=fingerprint("cqil.modeling.planned_llama"),
+    conda:
+        "../../environment.yml"
+    shell:
+        "cqil build {input} --out {output} 2>&1 | tee {log}"
