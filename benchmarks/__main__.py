@@ -13,7 +13,9 @@ import typer
 
 from cqil.commands import run
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
+)
 
 Out = Annotated[Path, typer.Option(help="File or folder to write")]
 Wheel = Annotated[Path, typer.Option(help="Wheel fetched before")]

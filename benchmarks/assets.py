@@ -36,7 +36,8 @@ def fetch_wheel(name: str, out: Path) -> Path:
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as requirements:
         requirements.write(f"{name}=={pin['version']} --hash=sha256:{pin['sha256']}\n")
         requirements.flush()
-        pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes"]
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+        print(f"fetching {name} {pin['version']}", file=sys.stderr)
         subprocess.run([*pip, "--dest", str(out), "--requirement", requirements.name], check=True)
     return out / wheel_file(name)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import random
-from pathlib import Path
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-# Rows are local and the check for a newer data set would need a hub.
+# Rows are local; the check for newer ones would need a hub. Progress is reported by Progress alone.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TQDM_DISABLE", "1")
 
 from lm_eval import simple_evaluate
 from lm_eval.api.model import TemplateLM
@@ -116,4 +117,3 @@ def _samples(by_task: dict[str, list[dict[str, Any]]], lm: PhaseAwareLM) -> Iter
                 loglikelihoods=[float(response[0]) for response in row["filtered_resps"]],
                 one_token=all(lm.one_token[pair] for pair in row["arguments"]),
             )
-

@@ -118,6 +118,11 @@ class Config(_Section):
     )
     report: Report = Field(default_factory=Report)
 
+    @property
+    def model_folder(self) -> str:
+        """The model's name as one folder name."""
+        return self.model.strip("/").replace("/", "--")
+
     @validates("variants")
     @classmethod
     def _dense_is_there(cls, variants: dict[str, Any]) -> dict[str, Any]:

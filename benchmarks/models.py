@@ -12,12 +12,14 @@ from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerBase
+from transformers.utils.logging import disable_progress_bar
 
 from benchmarks.assets import TABLE, check_sha256, extract
 from benchmarks.files import sha256_files, write_json
 from cqil.modeling import PlannedLlamaForCausalLM
 from cqil.plan import LayerPlan
 
+disable_progress_bar()
 HUB_FILES = ["*.safetensors", "*.json", "tokenizer*", "*.model"]
 
 

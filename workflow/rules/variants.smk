@@ -9,14 +9,14 @@ rule similarity:
         f"{RESULTS}/similarity.json",
     log:
         f"{RESULTS}/logs/similarity.log",
+    conda:
+        "../../environment.yml"
     threads: 1
     params:
         code=fingerprint("benchmarks.calibration"),
         texts=lambda wildcards, input: repeated("text", input.texts),
         calibration=f"--documents {RUN.calibration.documents} --window {RUN.calibration.window}",
         runtime=RUNTIME,
-    conda:
-        "../../environment.yml"
     shell:
         "python -m benchmarks similarity --model {input.model} {params.texts} "
         "{params.calibration} {params.runtime} --threads {threads} --out {output} 2>&1 | tee {log}"
@@ -30,6 +30,8 @@ rule search:
         f"{RESULTS}/search/P{{group_size}}-G{{depth}}.json",
     log:
         f"{RESULTS}/logs/search/P{{group_size}}-G{{depth}}.log",
+    conda:
+        "../../environment.yml"
     threads: 1
     params:
         code=fingerprint("benchmarks.calibration"),
@@ -37,8 +39,6 @@ rule search:
         grid=f"--grid {RUN.search.grid} --documents {RUN.search.documents} "
         f"--window {RUN.search.window}",
         runtime=RUNTIME,
-    conda:
-        "../../environment.yml"
     shell:
         "python -m benchmarks search --model {input.model} {params.texts} {params.grid} "
         "--group-size {wildcards.group_size} --depth {wildcards.depth} "
@@ -53,17 +53,19 @@ rule variant:
         f"{RESULTS}/variants/{{variant}}.json",
     log:
         f"{RESULTS}/logs/variant/{{variant}}.log",
+    conda:
+        "../../environment.yml"
     params:
         # The method's own file counts too: the registry finds it without importing it by name.
         code=lambda wildcards: fingerprint(
             "benchmarks.variants", type(VARIANTS[wildcards.variant]).__module__
         ),
-        options=lambda wildcards: shlex.quote(json.dumps(RUN.variants[wildcards.variant])),
+        options=lambda wildcards: shlex.quote(
+            json.dumps(RUN.variants[wildcards.variant])
+        ),
         evidence=lambda wildcards, input: " ".join(
             optional(name, input.get(name)) for name in ("similarity", "search")
         ),
-    conda:
-        "../../environment.yml"
     shell:
         "python -m benchmarks variant {wildcards.variant} --options {params.options} "
         "--model {input.model} {params.evidence} --out {output} 2>&1 | tee {log}"
@@ -77,9 +79,9 @@ rule export:
         directory(f"{RESULTS}/checkpoints/{{variant}}"),
     log:
         f"{RESULTS}/logs/export/{{variant}}.log",
-    params:
-        code=fingerprint("cqil.modeling.planned_llama"),
     conda:
         "../../environment.yml"
+    params:
+        code=fingerprint("cqil.modeling.planned_llama"),
     shell:
         "cqil build {input} --out {output} 2>&1 | tee {log}"

@@ -1,0 +1,90 @@
+"""Malformed configurations stop the real workflow before any job, in one line naming the key."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+from conftest import Project
+
+GOOD = {
+    "name": "run",
+    "model": "smollm2-135m-instruct",
+    "variants": {"dense": {"method": "dense"}},
+}
+
+
+def changed(**keys) -> dict:
+    return copy.deepcopy(GOOD) | keys
+
+
+def with_variant(**options) -> dict:
+    return changed(variants=GOOD["variants"] | {"mine": options})
+
+
+def without(key: str) -> dict:
+    return {name: value for name, value in GOOD.items() if name != key}
+
+
+# key that the line must name -> configuration
+MALFORMED = [
+    ("modle", changed(modle="x")),
+    ("name", without("name")),
+    ("name", changed(name="../escape")),
+    ("model", without("model")),
+    ("model", changed(model="")),
+    ("model", changed(model=7)),
+    ("device", changed(device="tpu")),
+    ("dtype", changed(dtype="int8")),
+    ("seed", changed(seed=-1)),
+    ("seed", changed(seed="zero")),
+    ("calibration.texts", changed(calibration={"texts": ["wikitext"]})),
+    ("calibration.texts", changed(calibration={"texts": []})),
+    ("calibration.texts", changed(calibration={"texts": ["c4", "c4"]})),
+    ("calibration.window", changed(calibration={"window": 1})),
+    ("calibration.documents", changed(calibration={"documents": 0})),
+    ("calibration.tokens", changed(calibration={"tokens": 5})),
+    ("search.grid", changed(search={"grid": 0})),
+    ("perplexity.documents", changed(perplexity={"documents": "many"})),
+    ("perplexity.window", changed(perplexity={"window": None})),
+    ("choices.quick.tasks", changed(choices={"quick": {"tasks": {"gsm9k": 5}}})),
+    ("choices.quick.tasks", changed(choices={"quick": {"tasks": {}}})),
+    ("choices.quick.tasks.sciq", changed(choices={"quick": {"tasks": {"sciq": 0}}})),
+    ("choices", changed(choices={n: {"tasks": {"sciq": 1}} for n in ("one", "two")})),
+    ("latency.rounds", changed(latency={"rounds": 1})),
+    ("latency.new_tokens", changed(latency={"new_tokens": 1})),
+    ("report.confidence", changed(report={"confidence": 95})),
+    ("variants", changed(variants={"dense": {"method": "shortgpt", "depth": 3}})),
+    ("variants.mine.method", with_variant(method="shortgtp", depth=3)),
+    ("variants.mine.method", with_variant(depth=3)),
+    ("variants.mine.depth", with_variant(method="shortgpt")),
+    ("variants.mine.depth", with_variant(method="gromov", depth=0)),
+    ("variants.mine.group_size", with_variant(method="uniform", group_size=1, depth=3)),
+    ("variants.mine.bypass", with_variant(method="uniform", group_size=2, depth=3, bypass=-1)),
+    ("variants.mine", with_variant(method="uniform", group_size=2, start=3)),
+    ("variants.mine", with_variant(method="uniform", group_size=2, depth=3, start=3, end=5)),
+    ("variants.mine.speedup", with_variant(method="unified", rule="code", speedup=1)),
+    ("variants.mine", with_variant(method="unified", rule="even", speedup=2)),
+    ("variants.mine.seed", with_variant(method="random", depth=3, seed=-1)),
+    ("variants.mine.layers", with_variant(method="dense", layers=3)),
+]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Project:
+    return Project(tmp_path_factory.mktemp("config"))
+
+
+@pytest.mark.parametrize(("key", "config"), MALFORMED, ids=[key for key, _ in MALFORMED])
+def test_malformed_config_is_refused_in_one_line(project, key, config):
+    done = project.snakemake("--dry-run", "--configfile", str(project.write_config(config)))
+    lines = [line for line in done.stdout.splitlines() if line.startswith("config: ")]
+    assert done.returncode != 0
+    assert len(lines) == 1
+    assert lines[0].startswith(f"config: {key}")
+    assert not (project.folder / "results").exists()
+
+
+def test_the_smallest_good_config_is_accepted(project):
+    done = project.snakemake("--dry-run", "--configfile", str(project.write_config(GOOD)))
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,187 @@
+"""What a change reruns: exactly the jobs that use it, after a real run on a tiny model.
+
+Each test changes one thing in a finished run, asks for a dry run, and puts the thing back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import os
+import re
+
+import pytest
+from conftest import Project
+
+AGGREGATES = {"all", "run_config", "draw_report", "time_variants"}
+
+
+@pytest.fixture(scope="module")
+def config(tiny_llama) -> dict:
+    return {
+        "name": "tiny",
+        "model": str(tiny_llama),
+        "calibration": {"documents": 2, "window": 32},
+        "search": {"grid": 2, "documents": 1, "window": 32},
+        "variants": {
+            "dense": {"method": "dense"},
+            "pairs": {"method": "uniform", "group_size": 2, "depth": 3},
+            "short": {"method": "shortgpt", "depth": 3},
+            "skip": {"method": "unified", "rule": "code", "speedup": 2},
+        },
+        "perplexity": {"documents": 2, "window": 32},
+        "latency": {"prompt_tokens": 4, "new_tokens": 2, "rounds": 3},
+        "report": {"resamples": 999},
+    }
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory, config) -> Project:
+    """A finished run, which stopped once on its way: the second call must take up what is left."""
+    project = Project(tmp_path_factory.mktemp("rerun"))
+    file = str(project.write_config(config))
+    first = project.snakemake("results/tiny/perplexity/dense.json", "--configfile", file)
+    assert first.returncode == 0, first.stderr
+    rest = planned(project)
+    assert ("perplexity", "short") in rest
+    assert ("perplexity", "dense") not in rest
+    assert not {rule for rule, _ in rest} & {"wheel", "text", "model"}
+    second = project.snakemake("--configfile", file)
+    assert second.returncode == 0, second.stderr
+    return project
+
+
+def planned(project: Project) -> set[tuple[str, str]]:
+    """(rule, variant or nothing) of each job that a run would do now."""
+    done = project.snakemake("--dry-run", "--configfile", "run.yaml")
+    assert done.returncode == 0, done.stdout
+    jobs = re.split(r"\n(?:local)?rule ", done.stdout)[1:]
+    variant = re.compile(r"variant=([\w-]+)")
+    return {
+        (job.split(":", 1)[0], found[1] if (found := variant.search(job)) else "") for job in jobs
+    }
+
+
+def measured(project: Project) -> set[tuple[str, str]]:
+    """The planned jobs without those that always follow a measurement."""
+    return {(rule, variant) for rule, variant in planned(project) if rule not in AGGREGATES}
+
+
+@contextlib.contextmanager
+def edited(project: Project, name: str, old: str, new: str):
+    path = project.folder / name
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    try:
+        yield
+    finally:
+        path.write_text(text)
+
+
+@contextlib.contextmanager
+def configured(project: Project, config: dict):
+    before = (project.folder / "run.yaml").read_text()
+    project.write_config(config)
+    try:
+        yield
+    finally:
+        (project.folder / "run.yaml").write_text(before)
+
+
+def jobs_of(variant: str) -> set[tuple[str, str]]:
+    return {("variant", variant), ("perplexity", variant)}
+
+
+def test_nothing_changed_reruns_nothing(project):
+    assert planned(project) == set()
+
+
+def test_imported_module_reruns_what_imports_it(project):
+    with edited(project, "benchmarks/scoring.py", "HEAD_TOKENS = 512", "HEAD_TOKENS = 256"):
+        rules = {rule for rule, _ in measured(project)}
+    assert {"perplexity", "search", "similarity"} <= rules
+    assert not rules & {"wheel", "text", "model"}
+
+
+def test_module_of_one_measurement_reruns_that_alone(project):
+    with edited(project, "benchmarks/latency.py", "import uuid", "import uuid  # changed"):
+        assert planned(project) == {("time_variants", ""), ("draw_report", ""), ("all", "")}
+
+
+def test_one_methods_file_reruns_its_variants_alone(project):
+    with edited(project, "baselines/removal/shortgpt.py", "of equal scores", "of same scores"):
+        assert measured(project) == jobs_of("short")
+
+
+def test_report_code_reruns_the_report_alone(project):
+    with edited(project, "reports/statistics.py", "import", "import"):
+        assert planned(project) == set()
+    with edited(project, "reports/statistics.py", '"""', '"""Changed. '):
+        assert planned(project) == {("draw_report", ""), ("all", "")}
+
+
+def test_shell_command_reruns_its_rule(project):
+    old = "python -m benchmarks perplexity"
+    with edited(project, "workflow/rules/accuracy.smk", old, f"nice {old}"):
+        assert {rule for rule, _ in measured(project)} == {"perplexity"}
+
+
+def test_touched_but_identical_source_reruns_nothing(project):
+    os.utime(project.folder / "reports" / "page.html.j2")
+    assert planned(project) == set()
+
+
+def test_changed_source_reruns_its_rule(project):
+    with edited(project, "reports/page.html.j2", "</html>", "<!-- changed --></html>"):
+        assert planned(project) == {("draw_report", ""), ("all", "")}
+
+
+def test_one_variants_entry_reruns_its_jobs_alone(project, config):
+    other = copy.deepcopy(config)
+    other["variants"]["skip"]["speedup"] = 1.5
+    with configured(project, other):
+        assert measured(project) == jobs_of("skip")
+
+
+def test_added_variant_adds_its_jobs_alone(project, config):
+    other = copy.deepcopy(config)
+    other["variants"]["far"] = {"method": "gromov", "depth": 2}
+    with configured(project, other):
+        assert measured(project) == jobs_of("far")
+
+
+def test_removed_variant_reruns_aggregates_alone(project, config):
+    other = copy.deepcopy(config)
+    del other["variants"]["skip"]
+    with configured(project, other):
+        assert measured(project) == set()
+        assert ("draw_report", "") in planned(project)
+
+
+def test_workload_reruns_what_it_belongs_to(project, config):
+    other = copy.deepcopy(config)
+    other["perplexity"]["window"] = 64
+    with configured(project, other):
+        assert {rule for rule, _ in measured(project)} == {"perplexity"}
+
+
+def test_lost_result_is_measured_again(project):
+    path = project.folder / "results/tiny/perplexity/short.json"
+    text = path.read_text()
+    path.unlink()
+    try:
+        assert measured(project) == {("perplexity", "short")}
+    finally:
+        path.write_text(text)
+
+
+def test_changed_weights_reach_every_variant(project):
+    with edited(project, manifest(project), '"sha256": "', '"sha256": "0'):
+        rules = measured(project)
+    assert {("variant", v) for v in ("dense", "pairs", "short", "skip")} <= rules
+
+
+def manifest(project: Project) -> str:
+    found = next((project.folder / "resources" / "models").rglob("manifest.json"))
+    return str(found.relative_to(project.folder))
