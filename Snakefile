@@ -29,6 +29,8 @@ localrules:
 rule all:
     default_target: True
     input:
+        ACCURACY,
+        LATENCY,
         REPORT,
 
 

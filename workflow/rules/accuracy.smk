@@ -11,9 +11,9 @@ rule perplexity:
         f"{RESULTS}/logs/perplexity/{{variant}}.log",
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: THREADS
     resources:
-        gpu=int(RUN.device == "cuda"),
+        gpu=GPUS,
     params:
         code=fingerprint("benchmarks.perplexity"),
         texts=lambda wildcards, input: repeated("text", input.texts),
@@ -36,9 +36,9 @@ rule choices:
         f"{RESULTS}/logs/choices/{{suite}}/{{variant}}.log",
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: THREADS
     resources:
-        gpu=int(RUN.device == "cuda"),
+        gpu=GPUS,
     params:
         code=fingerprint("benchmarks.choices"),
         tasks=lambda wildcards: shlex.quote(

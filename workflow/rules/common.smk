@@ -8,7 +8,7 @@ from snakemake.exceptions import WorkflowError
 from baselines.registry import methods
 from benchmarks.assets import TABLE, wheel_file
 from benchmarks.config import parse_config, parse_method
-from benchmarks.provenance import fingerprint
+from benchmarks.provenance import fingerprint, hardware
 
 try:
     RUN = parse_config(config)
@@ -32,7 +32,13 @@ LATENCY = (
 )
 REPORT = f"{RESULTS}/report/report.html"
 
-# Which device, in which type; threads come from the rule.
+# A job that loads the model takes a GPU where there is one. On CPU at most four run at once, since
+# each holds the weights; programs check for themselves that the device is there.
+GPUS = int(
+    RUN.device == "cuda" or (RUN.device == "auto" and bool(hardware().accelerators))
+)
+CORES = workflow.cores or 1
+THREADS = max(1, CORES // 4)
 RUNTIME = f"--device {RUN.device} --dtype {RUN.dtype}"
 
 

@@ -10,9 +10,9 @@ rule time_variants:
         f"{RESULTS}/logs/latency.log",
     conda:
         "../../environment.yml"
-    threads: workflow.cores
+    threads: CORES
     resources:
-        gpu=int(RUN.device == "cuda"),
+        gpu=GPUS,
         exclusive=1,
     params:
         code=fingerprint("benchmarks.latency"),

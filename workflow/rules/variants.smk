@@ -11,7 +11,9 @@ rule similarity:
         f"{RESULTS}/logs/similarity.log",
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: THREADS
+    resources:
+        gpu=GPUS,
     params:
         code=fingerprint("benchmarks.calibration"),
         texts=lambda wildcards, input: repeated("text", input.texts),
@@ -32,7 +34,9 @@ rule search:
         f"{RESULTS}/logs/search/P{{group_size}}-G{{depth}}.log",
     conda:
         "../../environment.yml"
-    threads: 1
+    threads: THREADS
+    resources:
+        gpu=GPUS,
     params:
         code=fingerprint("benchmarks.calibration"),
         texts=lambda wildcards, input: repeated("text", input.texts),
