@@ -1,0 +1,109 @@
+"""Where the numbers come from: hardware, model, texts, code, commands."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from benchmarks.assets import TABLE
+from benchmarks.record import LatencyResult, Provenance
+from reports.load import KINDS, Results
+
+
+def machine(provenance: Provenance) -> str:
+    """The hardware of one result, in words."""
+    hardware = provenance.hardware
+    chips = ", ".join([hardware.cpu, *hardware.accelerators])
+    return (
+        f"{chips}; device {provenance.device}, {provenance.threads} of {hardware.cores} threads, "
+        f"{provenance.dtype}"
+    )
+
+
+def machines(results: Results) -> list[str]:
+    """Each distinct machine with what was measured on it."""
+    measured: dict[str, set[str]] = {}
+    for record in results.measured:
+        measured.setdefault(machine(record.provenance), set()).add(record.kind)
+    return [f"{', '.join(sorted(kinds))}: {name}" for name, kinds in measured.items()]
+
+
+def latency_setting(results: Results) -> str:
+    """What every latency caption says: the workload and the machine."""
+    for record in results.measured:
+        if isinstance(record, LatencyResult):
+            work = record.workload
+            return (
+                f"Prompt of {work['prompt_tokens']} tokens, {work['new_tokens']} decoded, "
+                f"batch {work['batch']}; {work['path']}. {machine(record.provenance)}."
+            )
+    return "Nothing was timed."
+
+
+def latency_machine(results: Results) -> str:
+    """The machine alone; all latencies of a run share one process."""
+    timed = (record for record in results.measured if isinstance(record, LatencyResult))
+    return machine(next(timed).provenance)
+
+
+def texts() -> dict[str, str]:
+    """What the collections of assets.yaml are."""
+    return {name: asset["note"] for name, asset in TABLE["texts"].items()}
+
+
+def facts(results: Results) -> list[tuple[str, str]]:
+    """The provenance table; values that differ between results are listed with their number."""
+    provenances = [record.provenance for record in results.records]
+    scored = results.perplexity["text"].unique()
+    windows = results.config["perplexity"]
+    return [
+        ("Model", f"{results.model.name}, {results.model.num_layers} layers"),
+        ("Weights", f"sha256 {results.model.sha256}"),
+        ("About the weights", results.model.note or "–"),
+        ("Texts", "; ".join(f"{name}: {texts().get(name, 'own text')}" for name in scored)),
+        (
+            "Windows",
+            f"{windows['window']} tokens from the start of a document; the first half is context, "
+            "the second half is scored. Calibration documents are never scored.",
+        ),
+        ("Measured on", "; ".join(machines(results)) or "–"),
+        ("Memory", _tally(f"{p.hardware.memory_gib} GiB" for p in provenances)),
+        ("System", _tally(p.system for p in provenances)),
+        ("Commit", _tally(_commit(p) for p in provenances)),
+        ("Lock", _tally(f"sha256 {p.lock_sha256}" for p in provenances)),
+        ("Python", _tally(p.python for p in provenances)),
+        ("Packages", _tally(_packages(p) for p in provenances)),
+        ("Seeds", _tally(str(p.seed) for p in provenances)),
+        (
+            "Measured between",
+            f"{min(p.created for p in provenances)} and {max(p.created for p in provenances)}",
+        ),
+    ]
+
+
+def _commit(provenance: Provenance) -> str:
+    if provenance.commit is None:
+        return "no checkout"
+    return provenance.commit + (", with uncommitted changes" if provenance.dirty else "")
+
+
+def _packages(provenance: Provenance) -> str:
+    return ", ".join(f"{name} {version}" for name, version in provenance.packages.items())
+
+
+def _tally(values: Iterable[str]) -> str:
+    counts = Counter(values)
+    if len(counts) == 1:
+        return next(iter(counts))
+    return "; ".join(f"{value} ({count} results)" for value, count in counts.items())
+
+
+def commands(results: Results) -> dict[str, str]:
+    """One command of each kind of result, as it was run."""
+    found = {kind: results.of_kind(kind) for kind in KINDS}
+    return {kind: records[0].provenance.command for kind, records in found.items() if records}
+
+
+def report_command(results: Results) -> str:
+    folder = f"results/{results.config['name']}"
+    return f"python -m reports --results {folder} --out {folder}/report"

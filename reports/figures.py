@@ -1,0 +1,106 @@
+"""Figures of similarity, searches and latency. Others: `depth.py`, `plans.py`.
+
+Each function draws one figure from estimates that `measures.py` made, or returns None where there
+is nothing to draw.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from reports.background import latency_machine
+from reports.load import Results
+from reports.statistics import Estimate
+from reports.style import COLOURS, INK, look
+
+
+def similarity(results: Results) -> Figure | None:
+    """Cosine of every two states of the residual stream, and what each layer changes."""
+    if results.similarity is None:
+        return None
+    figure = Figure(figsize=(5.2, 5.6))
+    above, below = figure.subplots(2, height_ratios=(3, 1))
+    image = above.imshow(results.similarity.cosine, cmap="cividis", interpolation="nearest")
+    above.set(xlabel="Layer whose input it is (last: output)", ylabel="Layer whose input it is")
+    figure.colorbar(image, ax=above, label="Mean cosine", shrink=0.85)
+    influence = results.similarity.block_influence
+    below.bar(range(len(influence)), influence, color=COLOURS["cqil"], width=0.7)
+    below.set(xlabel="Layer", ylabel="Block influence", yscale="log")
+    below.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure
+
+
+def searches(results: Results) -> Figure | None:
+    """Calibration perplexity of every start that was tried; the filled point was chosen."""
+    if not results.searches:
+        return None
+    rows = math.ceil(len(results.searches) / 2)
+    figure = Figure(figsize=(5.2, 0.5 + 1.8 * rows))
+    panels = list(figure.subplots(rows, 2, squeeze=False).flat)
+    for axes, search in zip(panels, results.searches, strict=False):
+        _search(axes, search)
+    for axes in panels[len(results.searches) :]:
+        axes.set_visible(False)
+    return figure
+
+
+def _search(axes: Axes, search: dict) -> None:
+    grid = sorted(search["grid"], key=lambda row: row["start"])
+    starts = [row["start"] for row in grid]
+    values = [math.exp(row["nll"]) for row in grid]
+    colour = COLOURS["cqil"]
+    axes.plot(starts, values, color=colour, marker="o", fillstyle="none")
+    chosen = [pair for pair in zip(starts, values, strict=True) if pair[0] == search["start"]]
+    axes.plot(*zip(*chosen, strict=True), color=colour, marker="o", markersize=8)
+    axes.set_title(f"groups of {search['group_size']}, depth {search['depth']}")
+    axes.set(xlabel="First grouped layer", ylabel="Perplexity")
+    readable_log(axes)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(axis="y")
+
+
+def latency(results: Results, latencies: pd.DataFrame) -> Figure | None:
+    """Decode time relative to dense; the grey bar is what the depth alone would give."""
+    ratios = by_variant(latencies[latencies["phase"] == "decode"], "ratio")
+    ratios = {name: e for name, e in ratios.items() if not math.isnan(e.value)}
+    if not ratios:
+        return None
+    figure = Figure(figsize=(5.2, 0.9 + 0.19 * len(ratios)))
+    axes = figure.subplots()
+    for row, (name, estimate) in enumerate(ratios.items()):
+        variant = results.variants[name]
+        ideal = 1 / variant.plan.ideal_speedup
+        axes.barh(row, ideal, color=INK, alpha=0.12, height=0.75, linewidth=0)
+        axes.errorbar(estimate.value, row, xerr=bars(estimate), **look(variant).line())
+    axes.axvline(1, color=INK, linestyle="--", linewidth=0.9)
+    axes.set_yticks(range(len(ratios)), list(ratios))
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(ratios) - 0.4, -0.6)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("Time a decoded token takes, relative to dense")
+    axes.set_title(latency_machine(results), fontsize=7, loc="left")
+    axes.grid(axis="x")
+    return figure
+
+
+def by_variant(frame: pd.DataFrame, column: str) -> dict[str, Estimate]:
+    return dict(zip(frame["variant"], frame[column], strict=True))
+
+
+def bars(estimate: Estimate) -> np.ndarray:
+    """[2, 1] distances to the ends of the interval; NaN draws none."""
+    return np.array([[estimate.value - estimate.low], [estimate.high - estimate.value]])
+
+
+def readable_log(axes: Axes) -> None:
+    """Ticks at 1, 2 and 5, written out."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,188 @@
+"""From samples to estimates: one row a variant and text, task or phase. The tables' numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from reports.load import Results
+from reports.statistics import NOTHING, Bootstrap, Estimate, exponential, standard_error
+
+ALL = "all texts"
+MEAN = "mean over tasks"
+DENSE = "dense"
+NATS_PER_BIT = np.log(2)
+
+
+def bootstrap_of(results: Results) -> Bootstrap:
+    report = results.config["report"]
+    return Bootstrap(report["confidence"], report["resamples"], results.config["seed"])
+
+
+def perplexities(results: Results) -> pd.DataFrame:
+    """One row a variant and text, then all texts together; the ratio is to dense, paired."""
+    rows = []
+    for variant in _measured(results.perplexity):
+        for text in [*results.perplexity["text"].unique(), ALL]:
+            strata = _strata(results, variant, text)
+            tokens = sum(part["tokens"].sum() for part in strata)
+            nll = sum(part["nll"].sum() for part in strata)
+            rows.append(
+                {
+                    "variant": variant,
+                    "text": text,
+                    "windows": sum(map(len, strata)),
+                    "tokens": tokens,
+                    "perplexity": perplexity(results, variant, text),
+                    "bits_per_byte": nll / NATS_PER_BIT / sum(p["bytes"].sum() for p in strata),
+                    "ratio": perplexity_ratio(results, variant, DENSE, text),
+                }
+            )
+    return pd.DataFrame(
+        rows,
+        columns=["variant", "text", "windows", "tokens", "perplexity", "bits_per_byte", "ratio"],
+    )
+
+
+def perplexity(results: Results, variant: str, text: str = ALL) -> Estimate:
+    """exp of the mean negative log-likelihood a token."""
+    strata = _strata(results, variant, text)
+    tokens = [part["tokens"].to_numpy(float) for part in strata]
+    nll = [part["nll"].to_numpy() for part in strata]
+    return exponential(bootstrap_of(results).ratio_of_sums(nll, tokens))
+
+
+def perplexity_ratio(results: Results, variant: str, other: str, text: str = ALL) -> Estimate:
+    """Perplexity of a variant over that of another, paired over the same windows."""
+    if other not in _measured(results.perplexity):
+        return NOTHING
+    pairs = list(zip(_strata(results, variant, text), _strata(results, other, text), strict=True))
+    tokens = [mine["tokens"].to_numpy(float) for mine, _ in pairs]
+    nll = [mine["nll"].to_numpy() - theirs["nll"].to_numpy() for mine, theirs in pairs]
+    return exponential(bootstrap_of(results).ratio_of_sums(nll, tokens))
+
+
+def _strata(results: Results, variant: str, text: str) -> list[pd.DataFrame]:
+    """The variant's windows, one frame a text: windows are drawn within their text."""
+    own = results.perplexity[results.perplexity["variant"] == variant]
+    names = own["text"].unique() if text == ALL else [text]
+    return [own[own["text"] == name] for name in names]
+
+
+def accuracies(results: Results) -> pd.DataFrame:
+    """One row a variant and task, then the mean over tasks; differences are to dense, in points.
+
+    `headline` is acc_norm where the task has it; one task weighs as much as another in the mean.
+    """
+    frame = results.choices.assign(
+        headline=results.choices["acc_norm"].fillna(results.choices["acc"]).astype(float)
+    )
+    tasks = list(frame["task"].unique())
+    parts = dict(tuple(frame.groupby(["variant", "task"], sort=False)))
+    rows = []
+    for variant in _measured(frame):
+        own = {task: parts[variant, task] for task in tasks if (variant, task) in parts}
+        base = {task: parts.get((DENSE, task)) for task in own}
+        rows += [_task_row(results, variant, task, own[task], base[task]) for task in own]
+        if len(own) == len(tasks):
+            rows.append(_mean_row(results, variant, own, base))
+    return pd.DataFrame(rows, columns=list(_EMPTY))
+
+
+_EMPTY = {
+    "variant": None,
+    "task": None,
+    "documents": 0,
+    "acc": np.nan,
+    "acc_se": np.nan,
+    "acc_norm": np.nan,
+    "acc_norm_se": np.nan,
+    "headline": NOTHING,
+    "headline_se": np.nan,
+    "difference": NOTHING,
+    "one_token": np.nan,
+    "chance": np.nan,
+}
+
+
+def _task_row(
+    results: Results, variant: str, task: str, own: pd.DataFrame, base: pd.DataFrame | None
+) -> dict:
+    acc_norm = own["acc_norm"].to_numpy(float)
+    headline = own["headline"].to_numpy()
+    return {
+        "variant": variant,
+        "task": task,
+        "documents": len(own),
+        "acc": own["acc"].mean(),
+        "acc_se": standard_error(own["acc"].to_numpy()),
+        "acc_norm": acc_norm.mean(),
+        "acc_norm_se": standard_error(acc_norm),
+        "headline": bootstrap_of(results).mean_of_means([headline]),
+        "headline_se": standard_error(headline),
+        "difference": _difference(results, [own], [base]),
+        "one_token": own["one_token"].mean(),
+        "chance": own["chance"].mean(),
+    }
+
+
+def _mean_row(
+    results: Results,
+    variant: str,
+    own: dict[str, pd.DataFrame],
+    base: dict[str, pd.DataFrame | None],
+) -> dict:
+    parts = list(own.values())
+    errors = [standard_error(part["headline"].to_numpy()) for part in parts]
+    return {
+        **_EMPTY,
+        "variant": variant,
+        "task": MEAN,
+        "documents": sum(map(len, parts)),
+        "headline": bootstrap_of(results).mean_of_means([p["headline"].to_numpy() for p in parts]),
+        "headline_se": float(np.sqrt(np.sum(np.square(errors))) / len(parts)),
+        "difference": _difference(results, parts, list(base.values())),
+        "one_token": np.mean([part["one_token"].mean() for part in parts]),
+        "chance": np.mean([part["chance"].mean() for part in parts]),
+    }
+
+
+def _difference(
+    results: Results, own: list[pd.DataFrame], base: list[pd.DataFrame | None]
+) -> Estimate:
+    """In percentage points, document by document."""
+    strata = [
+        100 * (mine["headline"].to_numpy() - theirs["headline"].to_numpy())
+        for mine, theirs in zip(own, base, strict=True)
+        if theirs is not None
+    ]
+    if len(strata) < len(own):
+        return NOTHING
+    return bootstrap_of(results).mean_of_means(strata)
+
+
+def latencies(results: Results) -> pd.DataFrame:
+    """One row a variant and phase: the median over rounds of the median over a round's steps."""
+    rows = []
+    for phase in ("prefill", "decode"):
+        steps = results.latency[results.latency["phase"] == phase]
+        rounds = steps.groupby(["variant", "round"])["seconds"].median()
+        dense = rounds[DENSE].to_numpy() if DENSE in rounds.index else None
+        for variant in _measured(steps):
+            seconds, bootstrap = rounds[variant].to_numpy(), bootstrap_of(results)
+            rows.append(
+                {
+                    "variant": variant,
+                    "phase": phase,
+                    "rounds": len(seconds),
+                    "milliseconds": bootstrap.median(1000 * seconds),
+                    "ratio": NOTHING
+                    if dense is None
+                    else bootstrap.ratio_of_medians(seconds, dense),
+                }
+            )
+    return pd.DataFrame(rows, columns=["variant", "phase", "rounds", "milliseconds", "ratio"])
+
+
+def _measured(frame: pd.DataFrame) -> list[str]:
+    return list(frame["variant"].unique())

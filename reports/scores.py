@@ -1,0 +1,131 @@
+"""Tables of scores: all variants side by side, perplexity by text, accuracy by task."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from reports import numbers
+from reports.background import machines
+from reports.load import Results, Variant
+from reports.measures import ALL, MEAN
+from reports.tables import Table, find, identity, lost, spread, to_dense
+
+FIRST_TOKEN = "the first scored token is predicted by the full-depth prompt pass"
+
+
+def variants_table(results: Results, perplexities: pd.DataFrame, accuracies: pd.DataFrame) -> Table:
+    """One row a variant with all its scores."""
+    rows = [
+        identity(variant)
+        | _perplexity_cells(results, perplexities, variant)
+        | _accuracy_cells(results, accuracies, variant)
+        for variant in results.variants.values()
+    ]
+    note = (
+        "Perplexity over all texts, interval in brackets; × dense: ratio of perplexities, paired "
+        f"over the same windows. {_accuracy_note(accuracies)} "
+        f"Measured on: {'; '.join(machines(results)) or 'nothing'}."
+    )
+    data = _variants_data(results, perplexities, accuracies)
+    return Table("variants", "All variants", data, pd.DataFrame(rows), note)
+
+
+def _perplexity_cells(
+    results: Results, perplexities: pd.DataFrame, variant: Variant
+) -> dict[str, str]:
+    row = find(perplexities, variant.name, "text", ALL)
+    if row is None:
+        heads = ("perplexity", "× dense", "bits/byte")
+        return dict.fromkeys(heads, lost(results, variant, ["perplexity"]))
+    return {
+        "perplexity": numbers.with_interval(row["perplexity"]),
+        "× dense": to_dense(row["ratio"], variant, numbers.times),
+        "bits/byte": numbers.significant(row["bits_per_byte"]),
+    }
+
+
+def _accuracy_cells(results: Results, accuracies: pd.DataFrame, variant: Variant) -> dict[str, str]:
+    cells, gone = {}, lost(results, variant, list(results.config["choices"]))
+    # The mean is last in the frame and first on the page, where it is seen without scrolling.
+    for task in sorted(accuracies["task"].unique(), key=lambda task: task != MEAN):
+        row = find(accuracies, variant.name, "task", task)
+        head = _head(accuracies, task)
+        cells[head] = gone
+        if row is not None:
+            cells[head] = numbers.with_error(row["headline"].value, row["headline_se"])
+        if task == MEAN:
+            cells["− dense, points"] = (
+                gone if row is None else to_dense(row["difference"], variant, numbers.points)
+            )
+    return cells
+
+
+def _head(accuracies: pd.DataFrame, task: str) -> str:
+    normalised = accuracies[accuracies["task"] == task]["acc_norm"].notna().any()
+    return f"{task} (norm)" if normalised else task
+
+
+def _accuracy_note(accuracies: pd.DataFrame) -> str:
+    """How to read it, and where skipping cannot show what it costs."""
+    shares = accuracies[accuracies["task"] != MEAN].groupby("task", sort=False)["one_token"].first()
+    if shares.empty:
+        return f"Skipping: {FIRST_TOKEN}."
+    text = (
+        "Accuracy in percent ± one standard error; (norm): length-normalised. The difference is of "
+        f"the mean over tasks, paired over documents. Skipping: {FIRST_TOKEN}; documents whose "
+        "choices are all one token long: "
+    )
+    text += ", ".join(f"{task} {100 * share:.0f} %" for task, share in shares.items()) + "."
+    if blind := [task for task, share in shares.items() if share == 1]:
+        text += f" So {' and '.join(blind)} cannot show any harm of skipping."
+    return text
+
+
+def _variants_data(
+    results: Results, perplexities: pd.DataFrame, accuracies: pd.DataFrame
+) -> pd.DataFrame:
+    """The plans and the pooled scores, one row a variant; gaps where nothing was measured."""
+    plans = pd.DataFrame(
+        {
+            "variant": variant.name,
+            "family": variant.family,
+            "method": variant.method,
+            "slug": variant.plan.slug,
+            "depth": variant.plan.depth,
+            "ideal_speedup": variant.plan.ideal_speedup,
+        }
+        for variant in results.variants.values()
+    )
+    pooled = spread(perplexities[perplexities["text"] == ALL].drop(columns="text"))
+    mean = accuracies[accuracies["task"] == MEAN][["variant", "headline", "difference"]]
+    mean = mean.rename(columns={"headline": "accuracy", "difference": "accuracy_difference"})
+    return plans.merge(pooled, how="left").merge(spread(mean), how="left")
+
+
+def perplexity_table(perplexities: pd.DataFrame) -> Table:
+    """One row a variant, one column a text."""
+    cells = perplexities.assign(shown=perplexities["perplexity"].map(numbers.with_interval))
+    order = {key: perplexities[key].unique() for key in ("variant", "text")}
+    shown = cells.pivot(index="variant", columns="text", values="shown")
+    shown = shown.reindex(index=order["variant"], columns=order["text"]).reset_index()
+    return Table("perplexity", "Perplexity by text", perplexities, shown)
+
+
+def accuracy_table(accuracies: pd.DataFrame) -> Table:
+    """One row a variant and task, with both of lm-eval's metrics."""
+    shown = pd.DataFrame(
+        {
+            "variant": accuracies["variant"],
+            "task": accuracies["task"],
+            "documents": accuracies["documents"].astype(str),
+            "acc": list(map(numbers.with_error, accuracies["acc"], accuracies["acc_se"])),
+            "acc_norm": list(
+                map(numbers.with_error, accuracies["acc_norm"], accuracies["acc_norm_se"])
+            ),
+            "headline − dense, points": [
+                numbers.with_interval(difference, numbers.points)
+                for difference in accuracies["difference"]
+            ],
+        }
+    )
+    return Table("accuracy", "Accuracy by task", accuracies, shown)

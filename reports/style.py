@@ -1,0 +1,83 @@
+"""How a variant looks and is named, everywhere: colour by family, shape and fill by rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+from reports.load import Variant
+
+# Drawn from a headless process: the canvas must not ask for a display.
+mpl.use("agg")
+
+INK = "#010203"
+"""Text and lines; the page turns it into the reader's text colour, for dark schemes."""
+FAMILIES = {"dense": "Dense", "cqil": "CQIL", "removal": "Removal", "skipping": "Skipping"}
+# Okabe and Ito's palette, told apart with any colour vision.
+COLOURS = {"dense": INK, "cqil": "#0072B2", "removal": "#D55E00", "skipping": "#009E73"}
+BYPASS_FILLS = {
+    "none": "none",
+    "ffn": "full",
+    "ffn+residual": "left",
+    "two-way": "top",
+    "mean": "bottom",
+}
+REMOVAL_FILLS = {"shortgpt": "full", "gromov": "none", "random": "left"}
+SKIPPING_FILLS = {"code": "full", "even": "none"}
+REMOVAL_NAMES = {"shortgpt": "ShortGPT", "gromov": "Gromov", "random": "Random"}
+
+
+@dataclass(frozen=True)
+class Look:
+    label: str
+    colour: str
+    marker: str
+    fill: str
+
+    def line(self) -> dict[str, Any]:
+        """Options of matplotlib's plot and errorbar."""
+        return {
+            "color": self.colour,
+            "marker": self.marker,
+            "fillstyle": self.fill,
+            "markerfacecoloralt": "none",
+            "linestyle": "none",
+        }
+
+
+def look(variant: Variant) -> Look:
+    """Variants of one rule look the same, whatever their depth or seed."""
+    colour = COLOURS[variant.family]
+    if variant.family == "cqil":
+        size, mode = variant.plan.max_group_size, bypass_mode(variant)
+        shape, fill = {2: "o", 4: "D"}.get(size, "p"), BYPASS_FILLS[mode.split(" ")[0]]
+        return Look(f"CQIL p={size}, bypass {mode}", colour, shape, fill)
+    if variant.family == "removal":
+        name = REMOVAL_NAMES.get(variant.method, variant.method)
+        return Look(f"{name} removal", colour, "s", REMOVAL_FILLS.get(variant.method, "full"))
+    if variant.family == "skipping":
+        rule = variant.options.get("rule", variant.method)
+        return Look(f"Skipping, {rule} rule", colour, "v", SKIPPING_FILLS.get(rule, "full"))
+    return Look("Dense", colour, "*", "full")
+
+
+def bypass_mode(variant: Variant) -> str:
+    """none, ffn, ffn+residual, two-way or mean; a distance above one is named."""
+    plan = variant.plan
+    if plan.bypass_target in ("two-way", "mean"):
+        return plan.bypass_target
+    if plan.bypass == 0:
+        return "none"
+    return plan.bypass_target + (f" d={plan.bypass}" if plan.bypass > 1 else "")
+
+
+@contextmanager
+def paper() -> Iterator[None]:
+    """matplotlib as the figures want it."""
+    with mpl.rc_context(fname=Path(__file__).parent / "paper.mplstyle"):
+        yield

@@ -1,0 +1,169 @@
+"""The report's tables: numbers for machines (CSV), and the same for people (Markdown, HTML)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from benchmarks.files import write_atomically
+from reports import numbers
+from reports.background import latency_setting
+from reports.load import Results, Variant
+from reports.measures import DENSE
+from reports.statistics import Estimate
+from reports.style import FAMILIES
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table; every cell of `shown` is text."""
+
+    name: str
+    title: str
+    data: pd.DataFrame
+    """For the CSV: each estimate is spread over value, _low and _high."""
+    shown: pd.DataFrame
+    note: str = ""
+
+    def write(self, folder: Path) -> None:
+        write_atomically(folder / f"{self.name}.csv", spread(self.data).to_csv(index=False))
+        body = self.shown.to_markdown(index=False, disable_numparse=True)
+        parts = [f"# {self.title}", body, self.note]
+        write_atomically(folder / f"{self.name}.md", "\n\n".join(filter(None, parts)) + "\n")
+
+
+def spread(frame: pd.DataFrame) -> pd.DataFrame:
+    """Each column of estimates as three columns of numbers."""
+    columns: dict[str, Any] = {}
+    for name, values in frame.items():
+        if not any(isinstance(value, Estimate) for value in values):
+            columns[str(name)] = values
+            continue
+        columns[str(name)] = [estimate.value for estimate in values]
+        columns[f"{name}_low"] = [estimate.low for estimate in values]
+        columns[f"{name}_high"] = [estimate.high for estimate in values]
+    return pd.DataFrame(columns)
+
+
+def identity(variant: Variant) -> dict[str, str]:
+    """The columns that every table of variants begins with."""
+    return {
+        "variant": variant.name,
+        "family": FAMILIES[variant.family],
+        "depth": str(variant.plan.depth),
+    }
+
+
+def find(frame: pd.DataFrame, variant: str, key: str, value: str) -> pd.Series | None:
+    """The variant's row for one text, task or phase."""
+    found = frame[(frame["variant"] == variant) & (frame[key] == value)]
+    return found.iloc[0] if len(found) else None
+
+
+def lost(results: Results, variant: Variant, measurements: list[str]) -> str:
+    """What stands in place of a number that is not there: skipped, failed or missing."""
+    gone = results.missing[results.missing["variant"] == variant.name]
+    gone = gone[gone["measurement"].isin(measurements)]
+    return gone["status"].iloc[0] if len(gone) else "–"
+
+
+def to_dense(estimate: Estimate, variant: Variant, number: Callable[[float], str]) -> str:
+    """Dense compared with itself is exact, so it gets no interval."""
+    if variant.name == DENSE:
+        return number(estimate.value)
+    return numbers.with_interval(estimate, number)
+
+
+def removal_table(comparison: pd.DataFrame) -> Table:
+    """Grouping against removal at the same depth."""
+    shown = pd.DataFrame(
+        {
+            "depth": comparison["depth"].astype(str),
+            "grouped": comparison["grouped"],
+            "removal": comparison["removal"],
+            "perplexity, removal / grouped": [
+                numbers.with_interval(ratio, numbers.times) for ratio in comparison["ratio"]
+            ],
+            "removal is": comparison["verdict"],
+        }
+    )
+    note = "All texts, paired over the same windows; above ×1 the grouped plan is better."
+    return Table("grouping-or-removal", "Grouping or removal", comparison, shown, note)
+
+
+def bypass_table(comparison: pd.DataFrame) -> Table:
+    """The bypass modes over the same groups."""
+    shown = pd.DataFrame(
+        {
+            "groups of": comparison["group_size"].astype(str),
+            "depth": comparison["depth"].astype(str),
+            "bypass": comparison["bypass"],
+            "variant": comparison["variant"],
+            "perplexity": comparison["perplexity"].map(numbers.with_interval),
+            "/ no bypass": [
+                "–" if name == without else numbers.with_interval(ratio, numbers.times)
+                for name, without, ratio in zip(
+                    comparison["variant"], comparison["without"], comparison["ratio"], strict=True
+                )
+            ],
+        }
+    )
+    note = (
+        "Same groups, all texts, paired over the same windows. ffn: attention outputs reach the "
+        "next layer's MLP; ffn+residual: they are added to the residual too and so counted twice, "
+        "as the released CQIL code does."
+    )
+    return Table("bypass", "Attention bypass", comparison, shown, note)
+
+
+def latency_table(results: Results, latencies: pd.DataFrame) -> Table:
+    """Measured times beside what the depth alone would give."""
+    rows = []
+    for variant in results.variants.values():
+        row = identity(variant)
+        for phase, unit in (("prefill", "ms"), ("decode", "ms/token")):
+            found = find(latencies, variant.name, "phase", phase)
+            heads = (f"{phase}, {unit}", f"{phase} / dense")
+            if found is None:
+                row |= dict.fromkeys(heads, lost(results, variant, ["latency"]))
+                continue
+            row[heads[0]] = numbers.with_interval(found["milliseconds"])
+            row[heads[1]] = to_dense(found["ratio"], variant, numbers.times)
+        rows.append(row | {"speed-up by depth alone": _ideal(variant)})
+    note = (
+        "Medians over rounds of each round's median; / dense: ratio of medians, both drawn from "
+        f"the same rounds, below ×1 is faster. {latency_setting(results)}"
+    )
+    return Table("latency", "Latency", latencies, pd.DataFrame(rows), note)
+
+
+def _ideal(variant: Variant) -> str:
+    speedup = numbers.times(variant.plan.ideal_speedup)
+    if variant.plan.max_group_size > 1:
+        return f"depth only: ideal {speedup}, not yet concurrent"
+    return f"ideal {speedup}" + (", decode only" if variant.plan.prefill is not None else "")
+
+
+def missing_table(results: Results) -> Table:
+    """What has no number, and why; variants that share a reason share a row."""
+    same = ["measurement", "status", "reason"]
+    shown = results.missing.groupby(same, sort=False)["variant"].agg(", ".join).reset_index()
+    return Table("missing", "Not measured", results.missing, shown)
+
+
+def published_tables() -> list[Table]:
+    """Others' numbers as published, each with its source and hardware."""
+    data = yaml.safe_load((Path(__file__).parent / "published.yaml").read_text(encoding="utf-8"))
+    found = []
+    for name, entry in data.items():
+        frame = pd.DataFrame(entry["rows"], columns=entry["columns"], dtype=object)
+        shown = frame.map(lambda value: "–" if value is None else str(value))
+        note = f"{entry['note']} Source: {entry['source']}. Hardware: {entry['hardware']}."
+        title = f"{entry['title']} (as published)"
+        found.append(Table(f"published-{name.replace('_', '-')}", title, frame, shown, note))
+    return found
