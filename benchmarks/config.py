@@ -55,7 +55,7 @@ class Search(_Section):
 class Perplexity(_Texts):
     """The first half of each window is context, the second half is scored."""
 
-    documents: Count | None = Field(default=6, description="Of each text; null takes all")
+    documents: Count | None = Field(default=8, description="Of each text; null takes all")
 
 
 class Suite(_Section):

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerBase
 from transformers.utils.logging import disable_progress_bar
 
 from benchmarks.assets import TABLE, check_sha256, extract
 from benchmarks.files import sha256_files, write_json
 from cqil.modeling import PlannedLlamaForCausalLM
+from cqil.modeling.checkpoints import read_config
 from cqil.plan import LayerPlan
 
 disable_progress_bar()
@@ -34,9 +35,7 @@ def prepare_model(name: str, wheel: Path | None, folder: Path) -> None:
         path, note = convert_gguf(name, wheel, folder), TABLE["models"][name]["note"]
     else:
         path, note = locate(name), ""
-    config = AutoConfig.from_pretrained(path)
-    if config.model_type != "llama":
-        raise ValueError(f"model: {name!r} is a {config.model_type}; give a LLaMA checkpoint")
+    config = read_config(str(path))
     weights = sorted(path.glob("*.safetensors"))
     if not weights:
         raise ValueError(f"model: {path} holds no *.safetensors; save the model as safetensors")

@@ -45,7 +45,7 @@ def build(
     model: Model = None,
 ) -> None:
     """Save a plan over a model as a checkpoint that Transformers loads."""
-    if out.exists() and any(out.iterdir()):
+    if out.is_file() or (out.exists() and any(out.iterdir())):
         raise ValueError(f"out: {out} is not empty; choose a new directory")
     planned, tokenizer = _load(plan, model)
     aside = out.with_name(f".{out.name}.partial")
@@ -84,16 +84,17 @@ def read_plan(text: str, num_layers: int | None) -> tuple[LayerPlan, str | None]
     except json.JSONDecodeError as error:
         raise ValueError(f"plan: {path} is not JSON ({error})") from None
     if isinstance(data, dict) and "plan" in data:
-        return LayerPlan.from_dict(data["plan"]), data["model"]["path"]
+        # Results hold a plan too, but only a variant's manifest tells where the model lies.
+        return LayerPlan.from_dict(data["plan"]), data.get("model", {}).get("path")
     return LayerPlan.from_dict(data), None
 
 
 def _depth_of(model: str | None) -> int | None:
     if model is None:
         return None
-    from transformers import AutoConfig
+    from cqil.modeling.checkpoints import read_config
 
-    return AutoConfig.from_pretrained(model).num_hidden_layers
+    return read_config(model).num_hidden_layers
 
 
 def _load(plan: str, model: str | None) -> tuple[Any, Any]:

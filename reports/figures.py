@@ -27,7 +27,7 @@ def similarity(results: Results) -> Figure | None:
     figure = Figure(figsize=(5.2, 5.6))
     above, below = figure.subplots(2, height_ratios=(3, 1))
     image = above.imshow(results.similarity.cosine, cmap="cividis", interpolation="nearest")
-    above.set(xlabel="Layer whose input it is (last: output)", ylabel="Layer whose input it is")
+    above.set(xlabel="Input of layer (the last is the output)", ylabel="Input of layer")
     figure.colorbar(image, ax=above, label="Mean cosine", shrink=0.85)
     influence = results.similarity.block_influence
     below.bar(range(len(influence)), influence, color=COLOURS["cqil"], width=0.7)

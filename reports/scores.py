@@ -17,6 +17,7 @@ def variants_table(results: Results, perplexities: pd.DataFrame, accuracies: pd.
     """One row a variant with all its scores."""
     rows = [
         identity(variant)
+        | {"plan": variant.plan.slug}
         | _perplexity_cells(results, perplexities, variant)
         | _accuracy_cells(results, accuracies, variant)
         for variant in results.variants.values()

@@ -25,6 +25,7 @@ rule draw_report:
         template="reports/page.html.j2",
         published="reports/published.yaml",
         style="reports/paper.mplstyle",
+        assets="config/assets.yaml",
     output:
         page=report(REPORT, caption="../report/page.rst", category="Report"),
         figures=directory(f"{RESULTS}/report/figures"),
