@@ -1,5 +1,6 @@
 """Methods choose the layers that their papers and released code say; golden facts, no model."""
 
+import math
 import subprocess
 import sys
 
