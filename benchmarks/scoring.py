@@ -44,7 +44,7 @@ def score(
     batch_tokens: int = 2048,
     on_done: Callable[[int], object] = lambda count: None,
 ) -> list[Score]:
-    """Scores in the order of `requests`; `on_done` hears how many more are finished.
+    """Scores in the order of `requests`; `on_done` hears how many are finished so far.
 
     Raises ValueError for an empty context or continuation.
     """
@@ -154,11 +154,12 @@ def _head(
     model: PlannedLlamaForCausalLM, hidden_NH: torch.Tensor, targets_N: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Log-probability of each target, and whether it is the most likely token."""
+    exact = torch.promote_types(hidden_NH.dtype, torch.float32)
     logp, greedy = [], []
     for part_NH, target_N in zip(
         hidden_NH.split(HEAD_TOKENS), targets_N.to(model.device).split(HEAD_TOKENS), strict=True
     ):
-        logits_NV = model.lm_head(part_NH).float()
+        logits_NV = model.lm_head(part_NH).to(exact)
         chosen_N = logits_NV.gather(1, target_N[:, None])[:, 0]
         logp.append(chosen_N - logits_NV.logsumexp(-1))
         greedy.append(logits_NV.argmax(-1) == target_N)

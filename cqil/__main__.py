@@ -26,7 +26,7 @@ Model = Annotated[str | None, typer.Option(help="LLaMA directory or hub id")]
 @app.command()
 def inspect(
     plan: Plan,
-    layers: Annotated[int | None, typer.Option(help="Depth of the checkpoint")] = None,
+    layers: Annotated[int | None, typer.Option(min=1, help="Depth of the checkpoint")] = None,
     model: Model = None,
 ) -> None:
     """Draw a plan: which layers run together, its depth and ideal speed-up."""
@@ -81,12 +81,15 @@ def read_plan(text: str, num_layers: int | None) -> tuple[LayerPlan, str | None]
         return LayerPlan.from_slug(text, num_layers), None
     try:
         data: Any = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise ValueError(f"plan: {path} is not JSON ({error})") from None
-    if isinstance(data, dict) and "plan" in data:
-        # Results hold a plan too, but only a variant's manifest tells where the model lies.
-        return LayerPlan.from_dict(data["plan"]), data.get("model", {}).get("path")
-    return LayerPlan.from_dict(data), None
+    outer = data if isinstance(data, dict) and "plan" in data else {"plan": data}
+    plan = LayerPlan.from_dict(outer["plan"])
+    if num_layers is not None:
+        plan.check_depth(num_layers)
+    # Results hold a plan too, but only a variant's manifest tells where the model lies.
+    model = outer.get("model")
+    return plan, model.get("path") if isinstance(model, dict) else None
 
 
 def _depth_of(model: str | None) -> int | None:

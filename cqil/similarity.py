@@ -54,9 +54,11 @@ def measure_similarity(model: LlamaForCausalLM, windows: Iterable[list[int]]) ->
     try:
         for window in windows:
             model.model(torch.tensor([window], device=model.device), use_cache=False)
-            unit_STH = normalize(states.take_STH().float(), dim=-1)
+            states_STH = states.take_STH()
+            unit_STH = normalize(states_STH.float(), dim=-1)
             cosine_SS = cosine_SS + torch.einsum("ith,jth->ij", unit_STH, unit_STH).double()
-            last_SH = unit_STH[:, -1].double()
+            # arccos magnifies rounding near 1, so angles are taken in double precision.
+            last_SH = normalize(states_STH[:, -1].double(), dim=-1)
             angular_SS = angular_SS + (last_SH @ last_SH.T).clamp(-1, 1).arccos() / torch.pi
             tokens, texts = tokens + len(window), texts + 1
     finally:

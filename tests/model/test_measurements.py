@@ -1,21 +1,16 @@
 """Measurements on a tiny LLaMA on disk, with a tokenizer: manifests, variants, results, builds."""
 
 import json
-import sys
 from collections import Counter
 
 import huggingface_hub.constants
 import pytest
 import torch
-from tiny_models import tokens_of
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import (
-    AutoModelForCausalLM,
     AutoTokenizer,
     GPT2Config,
     LlamaConfig,
     LlamaForCausalLM,
-    PreTrainedTokenizerFast,
 )
 
 from benchmarks import latency, perplexity
@@ -28,7 +23,6 @@ from benchmarks.runtime import Runtime
 from benchmarks.scoring import Request, score
 from benchmarks.variants import Variant, read_variant, write_variant
 from cqil import dense_plan, kept_layers_plan, uniform_plan
-from cqil.__main__ import main
 from cqil.modeling import PlannedLlamaForCausalLM
 
 CPU = Runtime(device="cpu", dtype="float32", threads=1, seed=3)
@@ -50,37 +44,9 @@ VARIANTS = {
 
 
 @pytest.fixture(scope="module")
-def llama(tmp_path_factory):
-    """Directory of a LLaMA of four layers with a byte-level tokenizer."""
-    folder = tmp_path_factory.mktemp("models") / "llama"
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=300, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False
-    )
-    tokenizer.train_from_iterator(DOCUMENTS["evaluation"], trainer)
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer).save_pretrained(folder)
-    config = LlamaConfig(
-        vocab_size=tokenizer.get_vocab_size(),
-        hidden_size=16,
-        intermediate_size=24,
-        num_hidden_layers=4,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        initializer_range=0.3,
-        bos_token_id=None,
-        eos_token_id=None,
-    )
-    torch.manual_seed(0)
-    LlamaForCausalLM(config).save_pretrained(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def manifest(llama, tmp_path_factory):
+def manifest(tiny_llama, tmp_path_factory):
     folder = tmp_path_factory.mktemp("resources")
-    prepare_model(str(llama), None, folder)
+    prepare_model(str(tiny_llama), None, folder)
     return folder / "manifest.json"
 
 
@@ -105,12 +71,12 @@ def text(tmp_path_factory):
     return path
 
 
-def test_manifest_tells_depth_and_digest(llama, manifest):
+def test_manifest_tells_depth_and_digest(tiny_llama, manifest):
     data = read_json(manifest)
-    files = [llama / "model.safetensors", llama / "config.json"]
+    files = [tiny_llama / "model.safetensors", tiny_llama / "config.json"]
     assert data == {
-        "name": str(llama),
-        "path": str(llama),
+        "name": str(tiny_llama),
+        "path": str(tiny_llama),
         "sha256": sha256_files(files),
         "num_layers": 4,
         "note": "",
@@ -169,13 +135,15 @@ def test_evidence_reaches_the_plan(manifest, tmp_path):
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_perplexity_scores_the_second_half_of_each_document(llama, variants, text, name, tmp_path):
+def test_perplexity_scores_the_second_half_of_each_document(
+    tiny_llama, variants, text, name, tmp_path
+):
     result = measure_perplexity(variants[name], [text], None, WINDOW, CPU)
-    tokenizer = AutoTokenizer.from_pretrained(llama)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_llama)
     texts = [t for t in DOCUMENTS["evaluation"] if t != "too short"]
     windows = [tuple(tokenizer(t)["input_ids"][:WINDOW]) for t in texts]
     requests = [Request(w[: WINDOW // 2], w[WINDOW // 2 :]) for w in windows]
-    dense = LlamaForCausalLM.from_pretrained(llama, dtype=torch.float32).eval()
+    dense = LlamaForCausalLM.from_pretrained(tiny_llama, dtype=torch.float32).eval()
     model = PlannedLlamaForCausalLM.from_dense(dense, variants[name].plan)
     expected = [-s.loglikelihood for s in score(model, requests)]
     assert result.status == "ok"
@@ -257,49 +225,3 @@ def test_variants_of_different_models_are_refused(variants):
     mixed = [variants["dense"], Variant("far", "dense", dense_plan(4), other)]
     with pytest.raises(ValueError, match=r"\Avariants: [^\n]*\Z"):
         measure_latency(mixed, 4, 2, 1, 3, 1, CPU)
-
-
-@pytest.fixture
-def cqil(monkeypatch, tmp_path, capsys):
-    """Runs `cqil ARGUMENTS` in an empty folder; returns exit code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def command(*arguments):
-        monkeypatch.setattr(sys, "argv", ["cqil", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return ended.value.code, *capsys.readouterr()
-
-    return command
-
-
-@pytest.mark.parametrize("slug", ["dense", "S1-E3-P2-D1"])
-def test_build_saves_what_transformers_loads(cqil, llama, tmp_path, slug):
-    code, out, _ = cqil("build", slug, "--model", llama, "--out", "built")
-    assert (code, [path.name for path in tmp_path.iterdir()]) == (0, ["built"])
-    assert out.startswith(f"{slug}: 4 layers")
-    built = AutoModelForCausalLM.from_pretrained(tmp_path / "built").eval()
-    dense = LlamaForCausalLM.from_pretrained(llama).eval()
-    expected = PlannedLlamaForCausalLM.from_dense(dense, built.plan)
-    ids_BT = tokens_of(1, 6)
-    assert built.plan.slug == slug
-    torch.testing.assert_close(built(ids_BT).logits, expected(ids_BT).logits)
-    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "built")
-    assert (
-        tokenizer("layer")["input_ids"]
-        == AutoTokenizer.from_pretrained(llama)("layer")["input_ids"]
-    )
-
-
-def test_generate_continues_the_prompt(cqil, llama):
-    code, out, _ = cqil("generate", "S1-E3-P2-D1", "--model", llama, "--prompt", "a layer")
-    assert code == 0
-    assert out.startswith("a layer")
-
-
-@pytest.mark.parametrize("command", [["inspect"], ["build", "--out", "built"]])
-def test_model_that_is_not_there_is_refused(cqil, monkeypatch, tmp_path, command):
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    code, _, err = cqil(*command, "dense", "--model", tmp_path / "absent")
-    assert (code, len(err.splitlines())) == (2, 1)
-    assert err.startswith("error: model: ")

@@ -15,19 +15,11 @@ from benchmarks.scoring import Request, score
 from cqil import LayerPlan, dense_plan, kept_layers_plan, uniform_plan
 from cqil.modeling import PlannedLlamaForCausalLM
 
-pytestmark = pytest.mark.usefixtures("full_float64", "logits_in_float64")
+pytestmark = pytest.mark.usefixtures("full_float64")
 many = settings(max_examples=60, deadline=None, derandomize=True)
 SKIPPING = LayerPlan(
     num_layers=6, groups=((1, 3), (4,)), prefill=((0,), (1, 2), (3, 4), (5,)), bypass=1
 )
-
-
-@pytest.fixture(scope="module")
-def logits_in_float64():
-    """Scores widen half-precision logits with `.float()`, which would narrow those of this test."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(torch.Tensor, "float", torch.Tensor.double)
-        yield
 
 
 def sequences(longest):
