@@ -11,6 +11,7 @@ help:  ## List the targets
 env: .venv/.ready  ## Make .venv from requirements.lock
 
 .venv/.ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed: make PYTHON=python3.12 env")'
 	@echo "installing into .venv (1 to 4 minutes)"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock

@@ -1,4 +1,4 @@
-# Targets: all (default) · smoke · latency · accuracy · report. See README.md.
+# Targets: all (default), accuracy, latency. Configurations, the smoke run among them: config/.
 from snakemake.utils import min_version
 
 min_version("9.0")

@@ -1,7 +1,8 @@
 """Checkpoints: fetched or converted once, described by a manifest, loaded with any plan.
 
 A manifest is JSON: name, path of the directory that Transformers loads, sha256 over the weights,
-num_layers, note. Everything downstream depends on the manifest alone.
+num_layers, note. Everything downstream depends on the manifest alone. The path of an embedded model
+is relative to the project's folder, so that the folder can be moved.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def prepare_model(name: str, wheel: Path | None, folder: Path) -> None:
         raise ValueError(f"model: {path} holds no *.safetensors; save the model as safetensors")
     manifest = {
         "name": name,
-        "path": str(path.resolve()),
+        "path": str(path),
         "sha256": sha256_files([*weights, path / "config.json"]),
         "num_layers": config.num_hidden_layers,
         "note": " ".join(note.split()),
@@ -52,7 +53,7 @@ def prepare_model(name: str, wheel: Path | None, folder: Path) -> None:
 def locate(name: str) -> Path:
     """A local directory, or the snapshot of a hub id."""
     if Path(name).is_dir():
-        return Path(name)
+        return Path(name).resolve()
     from huggingface_hub import snapshot_download
 
     try:
@@ -90,7 +91,11 @@ def convert_gguf(name: str, wheel: Path, folder: Path) -> Path:
 
 
 def load_dense(manifest: dict[str, Any], device: str, dtype: str) -> LlamaForCausalLM:
-    model = LlamaForCausalLM.from_pretrained(manifest["path"], dtype=getattr(torch, dtype))
+    """Raises ValueError where the checkpoint that the manifest names is gone."""
+    config = read_config(manifest["path"])
+    model = LlamaForCausalLM.from_pretrained(
+        manifest["path"], config=config, dtype=getattr(torch, dtype)
+    )
     return model.to(device).eval()
 
 

@@ -43,3 +43,12 @@ def test_environment_and_project_use_the_one_lock():
 
 def test_lock_holds_no_cuda_package():
     assert not re.search(r"^(nvidia|triton)", (ROOT / "requirements.lock").read_text(), re.M)
+
+
+def test_commands_of_the_readme_are_there():
+    readme = (ROOT / "README.md").read_text()
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"`make ([a-z-]+)`|^    make ([a-z-]+)", readme, re.MULTILINE))
+    assert targets
+    for target in {first or second for first, second in targets}:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
