@@ -52,7 +52,10 @@ schemas: env  ## Write the JSON Schemas of configurations and results
 why: env  ## Say what a run would do, and why
 	$(RUN) --configfile config/default.yaml --dry-run
 
+unlock: env  ## After a crash or power cut: release the lock, then run the same target again
+	PATH="$(BIN):$$PATH" $(BIN)/snakemake --unlock
+
 clean:  ## Remove results; models, texts and tasks stay
 	rm -rf results .snakemake
 
-.PHONY: help env reproduce smoke reproduce-full test quality style schemas why clean
+.PHONY: help env reproduce smoke reproduce-full test quality style schemas why unlock clean
