@@ -31,12 +31,15 @@ class Engine:
         """`read` gives the tensors of a dense checkpoint. Raises ValueError as `load` does."""
         plan.check_depth(config.num_hidden_layers)
         self.config, self.plan = config, plan
-        self.embedding_VH = weight(read, "model.embed_tokens.weight")
-        head = "model.embed_tokens" if config.tie_word_embeddings else "lm_head"
+        embedding_VH = weight(read, "model.embed_tokens.weight")
+        tied = config.tie_word_embeddings
+        head_VH = embedding_VH if tied else weight(read, "lm_head.weight")
+        # Tied weights are held once, as the head wants them; an embedding is then a column.
+        self.head_HV = head_VH.T.contiguous()
+        self.embedding_VH = self.head_HV.T if tied else embedding_VH
         # The last norm's gain cannot be folded into a head that is tied to the embedding.
-        self.head_VH = weight(read, f"{head}.weight")
         self.gain_H = weight(read, "model.norm.weight")
-        self.rotary = LlamaRotaryEmbedding(config).to(self.embedding_VH.device)
+        self.rotary = LlamaRotaryEmbedding(config).to(embedding_VH.device)
         packed: dict[Stage, StageRunner] = {}
         self.decode_stages = self._pack(plan.groups, read, packed)
         self.prefill_stages = self._pack(plan.prefill_groups, read, packed)
@@ -86,9 +89,7 @@ class Engine:
         heads, head_size = self.config.num_key_value_heads, self.config.head_dim
         assert heads is not None
         assert head_size is not None
-        self.cache = StaticCache(
-            self.plan, batch, max_tokens, heads, head_size, like=self.embedding_VH
-        )
+        self.cache = StaticCache(self.plan, batch, max_tokens, heads, head_size, like=self.gain_H)
         self.mask_BT = ids_BT.new_ones(batch, max_tokens, dtype=torch.bool)
         if mask_BT is not None:
             self.mask_BT[:, :tokens] = mask_BT.bool()
@@ -112,7 +113,7 @@ class Engine:
         assert cache is not None
         assert mask_BT is not None
         end = cache.length + ids_BT.shape[1]
-        x_BTH = F.embedding(ids_BT, self.embedding_VH)
+        x_BTH = self.embedding_VH[ids_BT]
         positions_BT = (mask_BT[:, :end].cumsum(-1) - 1).clamp(min=0)[:, cache.length :]
         cos_BTD, sin_BTD = self.rotary(x_BTH, positions_BT)
         allowed = _allowed(mask_BT[:, :end], cache.length)
@@ -121,7 +122,7 @@ class Engine:
             x_BTH = runner(x_BTH, cos_BTD, sin_BTD, attend)
         cache.length = end
         last_BTH = rms(x_BTH[:, -1:], self.config.rms_norm_eps) * self.gain_H
-        return F.linear(last_BTH, self.head_VH)
+        return last_BTH @ self.head_HV
 
     @torch.inference_mode()
     def generate(

@@ -69,7 +69,9 @@ class StageRunner:
     ) -> torch.Tensor:
         w, (batch, tokens, _) = self.weights, x_BTH.shape
         layers, width, _ = w.out_PAH.shape
-        qkv = F.linear(rms(x_BTH, self.eps), w.qkv_OH, w.qkv_bias_O)
+        qkv = rms(x_BTH, self.eps) @ w.qkv_HO
+        if w.qkv_bias_O is not None:
+            qkv = qkv + w.qkv_bias_O
         heads = qkv.view(batch, tokens, -1, self.head_size).transpose(1, 2)
         queries = layers * width // self.head_size
         rest = (heads.shape[1] - queries) // 2
