@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from benchmarks.record import Result, write_result
 from cqil.commands import run
 
 app = typer.Typer(
@@ -133,13 +134,11 @@ def perplexity(
 ) -> None:
     """Measure a variant's perplexity."""
     from benchmarks.perplexity import measure_perplexity
-    from benchmarks.record import write_result
     from benchmarks.runtime import Runtime
     from benchmarks.variants import read_variant
 
     runtime = Runtime(device=device, dtype=dtype, threads=threads, seed=0)
-    result = measure_perplexity(read_variant(variant), text, documents, window, runtime)
-    write_result(out, result)
+    save(out, measure_perplexity(read_variant(variant), text, documents, window, runtime))
 
 
 @app.command()
@@ -155,13 +154,11 @@ def choices(
 ) -> None:
     """Measure a variant's accuracy on multiple-choice tasks."""
     from benchmarks.choices import measure_choices
-    from benchmarks.record import write_result
     from benchmarks.runtime import Runtime
     from benchmarks.variants import read_variant
 
     runtime = Runtime(device=device, dtype=dtype, threads=threads, seed=seed)
-    result = measure_choices(read_variant(variant), json.loads(tasks), folder, runtime)
-    write_result(out, result)
+    save(out, measure_choices(read_variant(variant), json.loads(tasks), folder, runtime))
 
 
 @app.command()
@@ -180,7 +177,6 @@ def latency(
 ) -> None:
     """Time all variants, interleaved; writes one file a variant into a folder."""
     from benchmarks.latency import measure_latency
-    from benchmarks.record import write_result
     from benchmarks.runtime import Runtime
     from benchmarks.variants import read_variant
 
@@ -188,7 +184,14 @@ def latency(
     variants = [read_variant(path) for path in variant]
     results = measure_latency(variants, prompt_tokens, new_tokens, batch, rounds, warmup, runtime)
     for result in results:
-        write_result(out / f"{result.variant}.json", result)
+        save(out / f"{result.variant}.json", result)
+
+
+def save(out: Path, result: Result) -> None:
+    """Writes a result, and says where there is no number in it."""
+    write_result(out, result)
+    if result.status != "ok":
+        typer.echo(f"{result.kind} of {result.variant} {result.status}: {result.reason}", err=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""A tiny LLaMA on disk, with a tokenizer, for tests that need a checkpoint as users have one."""
+"""What tests of several folders share: a tiny LLaMA on disk, and the `cqil` command."""
+
+import sys
 
 import pytest
 
@@ -30,3 +32,21 @@ def tiny_llama(tmp_path_factory):
     torch.manual_seed(0)
     LlamaForCausalLM(config).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(name="cqil")
+def cqil_command(monkeypatch, capsys, tmp_path):
+    """Runs `cqil ARGUMENTS` in an empty folder; returns exit code, stdout and stderr."""
+    import cqil.__main__
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.delenv("CQIL_DEBUG", raising=False)
+
+    def command(*arguments):
+        monkeypatch.setattr(sys, "argv", ["cqil", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cqil.__main__.main()
+        return ended.value.code, *capsys.readouterr()
+
+    return command

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,28 +11,8 @@ import pytest
 from benchmarks.record import read_result
 
 ROOT = Path(__file__).resolve().parents[2]
-RESULTS = ROOT / "results" / "smoke"
 
 pytestmark = pytest.mark.e2e
-
-
-def snakemake(*arguments: str) -> str:
-    profile = ["--workflow-profile", "workflow/profiles/default"]
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", *arguments, *profile],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
-
-
-@pytest.fixture(scope="module")
-def run() -> None:
-    snakemake("--configfile", "config/smoke.yaml")
 
 
 def git_status() -> str:
@@ -42,24 +21,24 @@ def git_status() -> str:
     ).stdout
 
 
-def test_results_are_ok_and_follow_the_schema(run):
-    files = [*RESULTS.glob("perplexity/*.json"), *RESULTS.glob("latency/*.json")]
-    files += RESULTS.glob("choices/*/*.json")
+def test_results_are_ok_and_follow_the_schema(smoke):
+    files = [*smoke.glob("perplexity/*.json"), *smoke.glob("latency/*.json")]
+    files += smoke.glob("choices/*/*.json")
     results = [read_result(path) for path in files]
     assert len(results) == 3 * 5
     assert {result.status for result in results} == {"ok"}
     assert all(result.model.num_layers == 30 for result in results)
 
 
-def test_every_variant_is_scored_on_the_same_documents(run):
+def test_every_variant_is_scored_on_the_same_documents(smoke):
     for kind in ("perplexity", "choices/zero-shot"):
-        results = [read_result(path) for path in RESULTS.glob(f"{kind}/*.json")]
+        results = [read_result(path) for path in smoke.glob(f"{kind}/*.json")]
         assert len({tuple(s.document for s in result.samples) for result in results}) == 1
 
 
-def test_prompt_pass_of_skipping_is_the_dense_one(run):
+def test_prompt_pass_of_skipping_is_the_dense_one(smoke):
     skipping, dense = (
-        read_result(RESULTS / "choices" / "zero-shot" / f"{name}.json")
+        read_result(smoke / "choices" / "zero-shot" / f"{name}.json")
         for name in ("uls-2x", "dense")
     )
     pairs = list(zip(skipping.samples, dense.samples, strict=True))
@@ -68,22 +47,22 @@ def test_prompt_pass_of_skipping_is_the_dense_one(run):
     assert any(s.loglikelihoods != pytest.approx(d.loglikelihoods, abs=1) for s, d in pairs)
 
 
-def test_report_stands_alone(run):
-    page = (RESULTS / "report" / "report.html").read_text()
+def test_report_stands_alone(smoke):
+    page = (smoke / "report" / "report.html").read_text()
     assert not re.search(r"""(src|href)=["'](https?:)?//[^"']*\.(js|css|png|svg)""", page)
     assert "dequantised from 4 bits" in page
     assert "not yet concurrent" in page
-    assert list((RESULTS / "report" / "figures").glob("*.pdf"))
-    assert list((RESULTS / "report" / "tables").glob("*.csv"))
+    assert list((smoke / "report" / "figures").glob("*.pdf"))
+    assert list((smoke / "report" / "tables").glob("*.csv"))
 
 
-def test_second_call_has_nothing_to_do_and_leaves_the_checkout_clean(run):
+def test_second_call_has_nothing_to_do_and_leaves_the_checkout_clean(ask_snakemake):
     before = git_status()
-    assert "Nothing to be done" in snakemake("--configfile", "config/smoke.yaml")
+    assert "Nothing to be done" in ask_snakemake()
     assert git_status() == before
     assert not [line for line in before.splitlines() if "results" in line or "resources" in line]
 
 
-def test_snakemake_packs_the_run(run, tmp_path):
-    snakemake("--configfile", "config/smoke.yaml", "--report", str(tmp_path / "run.zip"))
+def test_snakemake_packs_the_run(ask_snakemake, tmp_path):
+    ask_snakemake("--report", str(tmp_path / "run.zip"))
     assert (tmp_path / "run.zip").stat().st_size > 10_000

@@ -1,29 +1,12 @@
 """`cqil build` and `cqil generate` on a checkpoint on disk, as a user runs them."""
 
-import sys
-
 import huggingface_hub.constants
 import pytest
 import torch
 from tiny_models import tokens_of
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 
-from cqil.__main__ import main
 from cqil.modeling import PlannedLlamaForCausalLM
-
-
-@pytest.fixture
-def cqil(monkeypatch, tmp_path, capsys):
-    """Runs `cqil ARGUMENTS` in an empty folder; returns exit code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-
-    def command(*arguments):
-        monkeypatch.setattr(sys, "argv", ["cqil", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return ended.value.code, *capsys.readouterr()
-
-    return command
 
 
 @pytest.mark.parametrize("slug", ["dense", "S1-E3-P2-D1"])

@@ -8,27 +8,11 @@ import pytest
 import typer
 
 from cqil import LayerPlan, kept_layers_plan, uniform_plan
-from cqil.__main__ import main, read_plan
+from cqil.__main__ import read_plan
 from cqil.commands import run
 
 PLAN = uniform_plan(6, 1, 5, 2)
 RESULT = {"plan": PLAN.to_dict(), "model": {"name": "tiny", "sha256": "0", "num_layers": 6}}
-
-
-@pytest.fixture
-def cqil(monkeypatch, capsys, tmp_path):
-    """Runs `cqil ARGUMENTS` in an empty folder; returns exit code, stdout and stderr."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.delenv("CQIL_DEBUG", raising=False)
-
-    def command(*arguments):
-        monkeypatch.setattr(sys, "argv", ["cqil", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return ended.value.code, *capsys.readouterr()
-
-    return command
 
 
 def layers_by_row(drawing):

@@ -1,0 +1,38 @@
+"""The smoke run, once for all tests of this folder: real weights, text and tasks to a report."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PROFILE = ["--workflow-profile", "workflow/profiles/default", "--configfile", "config/smoke.yaml"]
+
+
+def snakemake_smoke(*arguments: str) -> str:
+    """What Snakemake says of the smoke run with these arguments; it must end well."""
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", *PROFILE, *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def smoke() -> Path:
+    """Results of the finished run."""
+    snakemake_smoke()
+    return ROOT / "results" / "smoke"
+
+
+@pytest.fixture(scope="session")
+def ask_snakemake(smoke):
+    return snakemake_smoke
