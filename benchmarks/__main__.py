@@ -164,11 +164,7 @@ def choices(
 @app.command()
 def latency(
     variant: Annotated[list[Path], typer.Option(help="Manifests of the variants")],
-    prompt_tokens: Annotated[int, typer.Option(help="Length of the prompt")],
-    new_tokens: Annotated[int, typer.Option(help="Tokens decoded after the first")],
-    batch: Annotated[int, typer.Option(help="Sequences at once")],
-    rounds: Annotated[int, typer.Option(help="Recorded rounds")],
-    warmup: Annotated[int, typer.Option(help="Rounds before them")],
+    workload: Annotated[str, typer.Option(help="JSON: the latency section of a configuration")],
     out: Out,
     device: Device = "auto",
     dtype: Dtype = "float32",
@@ -176,14 +172,19 @@ def latency(
     seed: Seed = 0,
 ) -> None:
     """Time all variants, interleaved; writes one file a variant into a folder."""
+    from pydantic import ValidationError
+
     from benchmarks.latency import measure_latency
     from benchmarks.runtime import Runtime
+    from benchmarks.sections import Latency, explain
     from benchmarks.variants import read_variant
 
     runtime = Runtime(device=device, dtype=dtype, threads=threads, seed=seed)
-    variants = [read_variant(path) for path in variant]
-    results = measure_latency(variants, prompt_tokens, new_tokens, batch, rounds, warmup, runtime)
-    for result in results:
+    try:
+        section = Latency.model_validate_json(workload)
+    except ValidationError as error:
+        raise ValueError(f"workload: {explain(error)}") from None
+    for result in measure_latency([read_variant(path) for path in variant], section, runtime):
         save(out / f"{result.variant}.json", result)
 
 

@@ -8,25 +8,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from pydantic import field_validator as validates
 
 from baselines.registry import methods
 from benchmarks.assets import TABLE
 from benchmarks.files import write_json
 from benchmarks.record import Result
+from benchmarks.sections import Count, Latency, Section, explain
 from cqil.method import Method
 
 SCHEMAS = Path(__file__).resolve().parent.parent / "workflow" / "schemas"
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-Count = Annotated[int, Field(ge=1)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Texts(_Section):
+class _Texts(Section):
     texts: list[str] = Field(
         default=["wikipedia", "c4"], min_length=1, description="Text collections of assets.yaml"
     )
@@ -44,7 +40,7 @@ class Calibration(_Texts):
     documents: Count = Field(default=4, description="Documents of each text")
 
 
-class Search(_Section):
+class Search(Section):
     """How `uniform` finds the start of its groups where only a depth is given."""
 
     grid: Count = Field(default=13, description="Starts to try, evenly spaced")
@@ -58,7 +54,7 @@ class Perplexity(_Texts):
     documents: Count | None = Field(default=8, description="Of each text; null takes all")
 
 
-class Suite(_Section):
+class Suite(Section):
     """lm-eval tasks that are measured in one job and recorded in one file."""
 
     tasks: dict[str, Count | None] = Field(
@@ -73,24 +69,14 @@ class Suite(_Section):
         return tasks
 
 
-class Latency(_Section):
-    """Variants are interleaved in randomised rounds within one process."""
-
-    prompt_tokens: Count = Field(default=128, description="Length of the prompt")
-    new_tokens: int = Field(default=12, ge=2, description="Tokens decoded after the first")
-    batch: Count = Field(default=1, description="Sequences at once")
-    rounds: int = Field(default=9, ge=3, description="Rounds; each runs every variant once")
-    warmup: int = Field(default=1, ge=1, description="Rounds that are run and not recorded")
-
-
-class Report(_Section):
+class Report(Section):
     """How the report draws its intervals."""
 
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Of every interval")
     resamples: int = Field(default=9999, ge=999, description="Bootstrap resamples")
 
 
-class Config(_Section):
+class Config(Section):
     """A run: one model, its variants, and what is measured on them."""
 
     name: Name = Field(description="Folder of the run under results/")
@@ -159,20 +145,6 @@ def parse_method(where: str, options: dict[str, Any]) -> Method:
         return methods()[name].model_validate(options)
     except ValidationError as error:
         raise ValueError(f"config: {where}.{explain(error)}") from None
-
-
-def explain(error: ValidationError) -> str:
-    """The first fault as one line: key, what is wrong, the value."""
-    fault = error.errors()[0]
-    key = ".".join(str(part) for part in fault["loc"] if part != "[key]")
-    if fault["type"] == "extra_forbidden":
-        return f"{key}: unknown key; remove it or correct its spelling"
-    if fault["type"] == "missing":
-        return f"{key}: missing; config/README.md says what it is"
-    message = fault["msg"].removeprefix("Value error, ")
-    if fault["type"] == "value_error":
-        return f"{key}: {message}" if key else message
-    return f"{key}: {message}, got {fault['input']!r}"
 
 
 def _check_names(what: str, names: list[str], known: dict[str, Any]) -> list[str]:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from functools import cache
-from typing import Any
 
 import torch
 from transformers import DynamicCache
@@ -18,19 +16,17 @@ from transformers import DynamicCache
 from benchmarks.models import load_dense
 from benchmarks.progress import Progress
 from benchmarks.record import LatencyResult, StepSample
-from benchmarks.runtime import Runtime, outcome
+from benchmarks.runtime import Runtime, once, outcome
+from benchmarks.sections import Latency
 from benchmarks.variants import Variant
 from cqil.modeling import PlannedLlamaForCausalLM
 
+PATH = "transformers, eager, grouped layers one after another"
+"""What runs the model; stands in every result."""
+
 
 def measure_latency(
-    variants: list[Variant],
-    prompt_tokens: int,
-    new_tokens: int,
-    batch: int,
-    rounds: int,
-    warmup: int,
-    runtime: Runtime,
+    variants: list[Variant], workload: Latency, runtime: Runtime
 ) -> list[LatencyResult]:
     """One result a variant. Each round runs every variant once, in an order drawn anew.
 
@@ -38,52 +34,44 @@ def measure_latency(
     """
     if len({variant.manifest["sha256"] for variant in variants}) != 1:
         raise ValueError("variants: of different models; measure those of one model together")
-
-    @cache
-    def interleave(device: str) -> dict[str, list[StepSample]]:
-        samples: dict[str, list[StepSample]] = {variant.name: [] for variant in variants}
-        dense = load_dense(variants[0].manifest, device, runtime.dtype)
-        models = {v.name: PlannedLlamaForCausalLM.from_dense(dense, v.plan) for v in variants}
-        prompt_BT = _random_prompt(dense.config.vocab_size, batch, prompt_tokens, runtime.seed)
-        order = random.Random(runtime.seed)
-        with Progress("latency", (warmup + rounds) * len(variants), "runs") as progress:
-            for number in range(-warmup, rounds):
-                for name in order.sample(sorted(models), len(models)):
-                    timed = _run(models[name], prompt_BT.to(device), new_tokens, number)
-                    samples[name] += timed if number >= 0 else []
-                    progress.update()
-        return samples
-
-    workload = {
-        "prompt_tokens": prompt_tokens,
-        "new_tokens": new_tokens,
-        "batch": batch,
-        "rounds": rounds,
-        "path": "transformers, eager, grouped layers one after another",
-    }
-    session, exhausted = uuid.uuid4().hex, []
-
-    def own_samples(device: str, variant: Variant) -> dict[str, Any]:
-        # Memory that ran out once ends the session: a second try would not be interleaved.
-        if exhausted:
-            raise exhausted[0]
-        try:
-            return {"samples": interleave(device)[variant.name], "session": session}
-        except (MemoryError, torch.OutOfMemoryError) as error:
-            exhausted.append(error)
-            raise
-
-    def result(variant: Variant) -> LatencyResult:
-        return outcome(
+    # One interleaved session serves all results; if memory runs out, it does so for all of them.
+    interleaved = once(lambda device: _interleave(variants, workload, runtime, device))
+    session = uuid.uuid4().hex
+    described = workload.model_dump() | {"path": PATH}
+    return [
+        outcome(
             LatencyResult,
             variant,
-            workload,
+            described,
             runtime,
-            lambda device: own_samples(device, variant),
+            lambda device, name=variant.name: {
+                "samples": interleaved(device)[name],
+                "session": session,
+            },
             session=session,
         )
+        for variant in variants
+    ]
 
-    return [result(variant) for variant in variants]
+
+def _interleave(
+    variants: list[Variant], workload: Latency, runtime: Runtime, device: str
+) -> dict[str, list[StepSample]]:
+    """Variant name -> its samples. Warm-up rounds have negative numbers and are not kept."""
+    samples: dict[str, list[StepSample]] = {variant.name: [] for variant in variants}
+    dense = load_dense(variants[0].manifest, device, runtime.dtype)
+    models = {v.name: PlannedLlamaForCausalLM.from_dense(dense, v.plan) for v in variants}
+    prompt_BT = _random_prompt(
+        dense.config.vocab_size, workload.batch, workload.prompt_tokens, runtime.seed
+    )
+    order, rounds = random.Random(runtime.seed), range(-workload.warmup, workload.rounds)
+    with Progress("latency", len(rounds) * len(variants), "runs") as progress:
+        for number in rounds:
+            for name in order.sample(sorted(models), len(models)):
+                timed = _run(models[name], prompt_BT.to(device), workload.new_tokens, number)
+                samples[name] += timed if number >= 0 else []
+                progress.update()
+    return samples
 
 
 def _random_prompt(vocabulary: int, batch: int, tokens: int, seed: int) -> torch.Tensor:

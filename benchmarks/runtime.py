@@ -13,6 +13,7 @@ from benchmarks.record import Result
 from benchmarks.variants import Variant
 
 R = TypeVar("R", bound=Result)
+T = TypeVar("T")
 
 
 class UnavailableError(ValueError):
@@ -69,3 +70,20 @@ def outcome(
         **variant.result_fields(),
         **fields,
     )
+
+
+def once(measure: Callable[[str], T]) -> Callable[[str], T]:
+    """Measures the first time it is called; later calls get the same values, or the same error."""
+    ended: list[T | BaseException] = []
+
+    def first_time_alone(device: str) -> T:
+        if not ended:
+            try:
+                ended.append(measure(device))
+            except BaseException as error:
+                ended.append(error)
+        if isinstance(ended[0], BaseException):
+            raise ended[0]
+        return ended[0]
+
+    return first_time_alone

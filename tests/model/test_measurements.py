@@ -19,8 +19,9 @@ from benchmarks.latency import measure_latency
 from benchmarks.models import prepare_model
 from benchmarks.perplexity import measure_perplexity
 from benchmarks.record import read_result, write_result
-from benchmarks.runtime import Runtime
+from benchmarks.runtime import Runtime, once
 from benchmarks.scoring import Request, score
+from benchmarks.sections import Latency
 from benchmarks.variants import Variant, read_variant, write_variant
 from cqil import dense_plan, kept_layers_plan, uniform_plan
 from cqil.modeling import PlannedLlamaForCausalLM
@@ -165,7 +166,7 @@ def test_fewer_documents_than_asked_for_are_refused(variants, text):
 def test_absent_device_is_skipped_with_its_reason(monkeypatch, variants, text):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     cuda = Runtime(device="cuda", dtype="float32", threads=1, seed=0)
-    results = measure_latency([variants["dense"]], 4, 2, 1, 3, 1, cuda)
+    results = measure_latency([variants["dense"]], Latency(), cuda)
     results.append(measure_perplexity(variants["pairs"], [text], None, WINDOW, cuda))
     for result in results:
         assert (result.status, result.samples) == ("skipped", [])
@@ -206,7 +207,8 @@ def test_latency_interleaves_all_variants(monkeypatch, variants):
         return run(model, prompt_BT, new_tokens, number)
 
     monkeypatch.setattr(latency, "_run", watched)
-    results = measure_latency(list(variants.values()), 5, 2, 2, 6, 1, CPU)
+    workload = Latency(prompt_tokens=5, new_tokens=2, batch=2, rounds=6, warmup=1)
+    results = measure_latency(list(variants.values()), workload, CPU)
     slugs = [variant.plan.slug for variant in variants.values()]
     assert [number for number, _ in ran] == [n for n in range(-1, 6) for _ in slugs]
     rounds = [[slug for n, slug in ran if n == number] for number in range(-1, 6)]
@@ -224,4 +226,21 @@ def test_variants_of_different_models_are_refused(variants):
     other = variants["pairs"].manifest | {"sha256": "0"}
     mixed = [variants["dense"], Variant("far", "dense", dense_plan(4), other)]
     with pytest.raises(ValueError, match=r"\Avariants: [^\n]*\Z"):
-        measure_latency(mixed, 4, 2, 1, 3, 1, CPU)
+        measure_latency(mixed, Latency(), CPU)
+
+
+def test_a_session_runs_once_whether_it_ends_well_or_not():
+    calls = []
+
+    def measure(device):
+        calls.append(device)
+        if device == "small":
+            raise MemoryError("full")
+        return device
+
+    good, bad = once(measure), once(measure)
+    assert [good("cpu"), good("cpu")] == ["cpu", "cpu"]
+    for _ in range(2):
+        with pytest.raises(MemoryError, match="full"):
+            bad("small")
+    assert calls == ["cpu", "small"]

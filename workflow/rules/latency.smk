@@ -17,17 +17,10 @@ rule time_variants:
     params:
         code=fingerprint("benchmarks.latency"),
         variants=lambda wildcards, input: repeated("variant", input),
-        workload=(
-            " ".join(
-                f"--{name.replace('_', '-')} {value}"
-                for name, value in (
-                    RUN.latency.model_dump() if RUN.latency else {}
-                ).items()
-            )
-        ),
+        workload=shlex.quote(RUN.latency.model_dump_json() if RUN.latency else ""),
         runtime=RUNTIME,
         seed=RUN.seed,
         folder=lambda wildcards, output: str(Path(output[0]).parent),
     shell:
-        "python -m benchmarks latency {params.variants} {params.workload} {params.runtime} "
+        "python -m benchmarks latency {params.variants} --workload {params.workload} {params.runtime} "
         "--threads {threads} --seed {params.seed} --out {params.folder} 2>&1 | tee {log}"
