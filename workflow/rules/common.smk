@@ -40,6 +40,8 @@ GPUS = int(
 CORES = workflow.cores or 1
 THREADS = max(1, CORES // 4)
 RUNTIME = f"--device {RUN.device} --dtype {RUN.dtype}"
+# Choosing a plan is no measurement of a device, so it goes on where the measurements are skipped.
+CALIBRATION = f"--device {'cpu' if RUN.device == 'cpu' else 'auto'} --dtype {RUN.dtype}"
 
 
 wildcard_constraints:

@@ -18,7 +18,7 @@ rule similarity:
         code=fingerprint("benchmarks.calibration"),
         texts=lambda wildcards, input: repeated("text", input.texts),
         calibration=f"--documents {RUN.calibration.documents} --window {RUN.calibration.window}",
-        runtime=RUNTIME,
+        runtime=CALIBRATION,
     shell:
         "python -m benchmarks similarity --model {input.model} {params.texts} "
         "{params.calibration} {params.runtime} --threads {threads} --out {output} 2>&1 | tee {log}"
@@ -42,7 +42,7 @@ rule search:
         texts=lambda wildcards, input: repeated("text", input.texts),
         grid=f"--grid {RUN.search.grid} --documents {RUN.search.documents} "
         f"--window {RUN.search.window}",
-        runtime=RUNTIME,
+        runtime=CALIBRATION,
     shell:
         "python -m benchmarks search --model {input.model} {params.texts} {params.grid} "
         "--group-size {wildcards.group_size} --depth {wildcards.depth} "

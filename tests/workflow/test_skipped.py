@@ -1,0 +1,34 @@
+"""A run that asks for a device which is not there ends with reasons in place of numbers."""
+
+from __future__ import annotations
+
+from conftest import Project
+
+from benchmarks.record import read_result
+
+
+def test_absent_device_is_skipped_up_to_the_report(tiny_llama, tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    project = Project(tmp_path)
+    config = {
+        "name": "absent",
+        "model": str(tiny_llama),
+        "device": "cuda",
+        "variants": {
+            "dense": {"method": "dense"},
+            "short": {"method": "shortgpt", "depth": 3},
+        },
+        "calibration": {"documents": 1, "window": 32},
+        "perplexity": {"documents": 2, "window": 32},
+        "report": {"resamples": 999},
+    }
+    done = project.snakemake("--configfile", str(project.write_config(config)))
+    assert done.returncode == 0, done.stdout
+    folder = tmp_path / "results" / "absent"
+    results = [read_result(path) for path in folder.glob("[pl]*/*.json")]
+    assert {(result.kind, result.status) for result in results} == {
+        ("perplexity", "skipped"),
+        ("latency", "skipped"),
+    }
+    assert not any(result.samples for result in results)
+    assert "this machine has no CUDA device" in (folder / "report" / "report.html").read_text()
