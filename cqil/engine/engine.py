@@ -65,12 +65,11 @@ class Engine:
     def _pack(
         self, stages: Stages, read: Read, packed: dict[Stage, StageRunner]
     ) -> list[StageRunner]:
-        index = {layer: layer for layer in range(self.plan.num_layers)}
         head_size, eps = self.config.head_dim, self.config.rms_norm_eps
         assert head_size is not None
         for stage in stages:
             if stage not in packed:
-                weights = pack_stage(stage, index, read)
+                weights = pack_stage(stage, read)
                 packed[stage] = StageRunner(weights, self.plan, head_size, eps)
         return [packed[stage] for stage in stages]
 

@@ -36,12 +36,12 @@ class StageWeights:
     """Summed over the layers, as their outputs are."""
 
 
-def pack_stage(stage: Stage, dense_index: dict[int, int], read: Read) -> StageWeights:
-    """`dense_index` maps original layer indices to those of the checkpoint that `read` reads.
+def pack_stage(stage: Stage, read: Read) -> StageWeights:
+    """`read` reads a dense checkpoint, whose layers have their original indices.
 
     Raises ValueError for a weight that is missing or not finite.
     """
-    prefixes = [f"model.layers.{dense_index[layer]}" for layer in stage]
+    prefixes = [f"model.layers.{layer}" for layer in stage]
     qkv, qkv_bias = zip(*(_qkv(prefix, read) for prefix in prefixes), strict=True)
     gate_up, gate_up_bias = zip(*(_gate_up(prefix, read) for prefix in prefixes), strict=True)
     down = [weight(read, f"{prefix}.mlp.down_proj.weight").T for prefix in prefixes]
