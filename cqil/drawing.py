@@ -6,7 +6,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from cqil.plan import LayerPlan, Stages
+from cqil.plan import LayerPlan
+from cqil.stages import Stage, Stages
 
 
 def draw_plan(plan: LayerPlan) -> RenderableType:
@@ -20,14 +21,14 @@ def draw_plan(plan: LayerPlan) -> RenderableType:
 def _stages(plan: LayerPlan, stages: Stages) -> Table:
     table = Table(box=None, padding=(0, 1), show_header=False)
     for number, stage in enumerate(stages, 1):
-        cells = Text(" ".join(f"[{layer:>2}]" for layer in stage))
+        cells = Text(" ".join(f"[{member:>2}]" for member in stage))
         if len(stage) > 1:
             cells.stylize("bold cyan")
         table.add_row(f"{number:>3}", cells, _note(plan, stage))
     return table
 
 
-def _note(plan: LayerPlan, stage: tuple[int, ...]) -> str:
+def _note(plan: LayerPlan, stage: Stage) -> str:
     if len(stage) == 1:
         return ""
     notes = {
@@ -41,7 +42,7 @@ def _note(plan: LayerPlan, stage: tuple[int, ...]) -> str:
 
 def _facts(plan: LayerPlan) -> list[str]:
     facts = [
-        f"depth {plan.depth} of {plan.num_layers}, ideal speed-up x{plan.ideal_speedup:.2f} "
+        f"depth {plan.depth:g} of {plan.num_layers}, ideal speed-up x{plan.ideal_speedup:.2f} "
         "(depth only: a stage as fast as a layer)"
     ]
     if plan.prefill is not None:

@@ -13,8 +13,16 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Literal, get_args
 
-Stage = tuple[int, ...]
-Stages = tuple[Stage, ...]
+from cqil.stages import (
+    Stages,
+    as_stages,
+    attention_layers,
+    dense_stages,
+    layer_of,
+    stage_depth,
+    uniform_stages,
+)
+
 BypassTarget = Literal["ffn", "ffn+residual", "two-way", "mean"]
 
 _SUFFIX = {"ffn": "", "ffn+residual": "-residual", "two-way": "-twoway", "mean": "-mean"}
@@ -31,7 +39,7 @@ class LayerPlan:
     num_layers: int
     """Depth of the checkpoint that the plan is for."""
     groups: Stages
-    """Stages in order; a stage is a tuple of original layer indices fed the same input."""
+    """Stages in order; a stage is a tuple of layer indices, or halves of layers (`stages.py`)."""
     bypass: int = 0
     """Distance d: attention outputs of the d layers just before layer j reach its MLP."""
     bypass_target: BypassTarget = "ffn"
@@ -40,7 +48,6 @@ class LayerPlan:
     """Stages for prompt tokens where they differ; `groups` then serve generated tokens."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "groups", _as_stages("groups", self.groups))
         _check_count("num_layers", self.num_layers, 1)
         _check_count("bypass", self.bypass, 0)
         if self.bypass_target not in get_args(BypassTarget):
@@ -48,26 +55,29 @@ class LayerPlan:
             raise ValueError(
                 f"bypass_target: {self.bypass_target!r} is unknown; use one of {known}"
             )
-        _check_stages("groups", self.groups, self.num_layers)
+        object.__setattr__(self, "groups", as_stages("groups", self.groups, self.num_layers))
         if self.prefill is not None:
-            object.__setattr__(self, "prefill", _as_stages("prefill", self.prefill))
-            _check_stages("prefill", self.prefill, self.num_layers)
-            if self.prefill == self.groups:
-                object.__setattr__(self, "prefill", None)
-            elif missing := sorted(set(self.layers) - set(chain(*self.prefill))):
-                raise ValueError(
-                    f"prefill: layer {missing[0]} generates tokens but never sees the prompt; "
-                    "add it to prefill or drop it from groups"
-                )
+            object.__setattr__(self, "prefill", as_stages("prefill", self.prefill, self.num_layers))
+            self._check_prefill()
         if max(map(len, (*self.groups, *self.prefill_groups))) == 1:
             # Without a group nothing is bypassed: equal plans compare equal and share a slug.
             object.__setattr__(self, "bypass", 0)
             object.__setattr__(self, "bypass_target", "ffn")
 
+    def _check_prefill(self) -> None:
+        if self.prefill == self.groups:
+            object.__setattr__(self, "prefill", None)
+        prompt = set(attention_layers(tuple(chain(*self.prefill_groups))))
+        if missing := sorted(set(self.attending_layers) - prompt):
+            raise ValueError(
+                f"prefill: layer {missing[0]} generates tokens but never sees the prompt; "
+                "add it to prefill or drop it from groups"
+            )
+
     @property
-    def depth(self) -> int:
-        """Number of sequential stages while decoding."""
-        return len(self.groups)
+    def depth(self) -> float:
+        """Sequential layers while decoding: one a stage, half for a stage of half layers."""
+        return sum(map(stage_depth, self.groups))
 
     @property
     def prefill_groups(self) -> Stages:
@@ -75,14 +85,19 @@ class LayerPlan:
         return self.groups if self.prefill is None else self.prefill
 
     @property
-    def layers(self) -> Stage:
+    def layers(self) -> tuple[int, ...]:
         """Original indices of the layers that run while decoding, ascending."""
-        return tuple(chain(*self.groups))
+        return _layers(self.groups)
 
     @property
-    def stored_layers(self) -> Stage:
+    def stored_layers(self) -> tuple[int, ...]:
         """Original indices of the layers that a saved variant needs, ascending."""
-        return tuple(chain(*self.prefill_groups))
+        return tuple(sorted({*_layers(self.prefill_groups), *self.layers}))
+
+    @property
+    def attending_layers(self) -> tuple[int, ...]:
+        """Original indices of the layers whose attention runs while decoding, ascending."""
+        return attention_layers(tuple(chain(*self.groups)))
 
     @property
     def max_group_size(self) -> int:
@@ -102,14 +117,15 @@ class LayerPlan:
             start, end, size = run
             return f"S{start}-E{end}-P{size}-D{self.bypass}{_SUFFIX[self.bypass_target]}"
         digest = hashlib.sha256(self.to_json().encode()).hexdigest()[:8]
-        return f"N{self.num_layers}-G{self.depth}-{digest}"
+        depth = f"{self.depth:g}".replace(".", "h")
+        return f"N{self.num_layers}-G{depth}-{digest}"
 
     def _uniform_run(self) -> tuple[int, int, int] | None:
         """Start, end and group size, where all layers run and only one run of them is grouped."""
         grouped = [stage for stage in self.groups if len(stage) > 1]
         if not grouped:
             return None
-        run = (grouped[0][0], grouped[-1][-1] + 1, len(grouped[0]))
+        run = (layer_of(grouped[0][0]), layer_of(grouped[-1][-1]) + 1, len(grouped[0]))
         return run if uniform_stages(self.num_layers, *run) == self.groups else None
 
     def check_depth(self, num_layers: int) -> None:
@@ -168,21 +184,9 @@ class LayerPlan:
         return uniform_plan(num_layers, start, end, size, distance, target)  # type: ignore[arg-type]
 
 
-def dense_stages(num_layers: int) -> Stages:
-    """Every layer on its own, in order."""
-    return tuple((layer,) for layer in range(num_layers))
-
-
 def dense_plan(num_layers: int) -> LayerPlan:
     """The checkpoint as it was trained."""
     return LayerPlan(num_layers=num_layers, groups=dense_stages(num_layers))
-
-
-def uniform_stages(num_layers: int, start: int, end: int, size: int) -> Stages:
-    """Layers [start, end) in consecutive groups of `size`, the last one smaller if need be."""
-    middle = (tuple(range(i, min(i + size, end))) for i in range(start, end, size))
-    singles = dense_stages(num_layers)
-    return (*singles[:start], *middle, *singles[end:])
 
 
 def uniform_plan(
@@ -212,35 +216,10 @@ def kept_layers_plan(num_layers: int, kept: list[int], *, prompt_dense: bool = F
     )
 
 
-def _as_stages(field: str, value: Any) -> Stages:
-    try:
-        return tuple(tuple(stage) for stage in value)
-    except TypeError:
-        raise ValueError(f"{field}: {value!r} is not a list of lists of layer indices") from None
+def _layers(stages: Stages) -> tuple[int, ...]:
+    return tuple(sorted({layer_of(member) for member in chain(*stages)}))
 
 
 def _check_count(field: str, value: Any, least: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ValueError(f"{field}: {value!r} must be a whole number of at least {least}")
-
-
-def _check_stages(field: str, stages: Stages, num_layers: int) -> None:
-    if not stages:
-        raise ValueError(f"{field}: no layer is left; keep at least one")
-    previous = -1
-    for stage in stages:
-        if not stage:
-            raise ValueError(f"{field}: a stage is empty; drop it or name its layers")
-        for layer in stage:
-            if not isinstance(layer, int) or isinstance(layer, bool):
-                raise ValueError(f"{field}: {layer!r} is not a layer index; use whole numbers")
-            if not 0 <= layer < num_layers:
-                raise ValueError(
-                    f"{field}: layer {layer} is out of range; the checkpoint has layers "
-                    f"0 to {num_layers - 1}"
-                )
-            if layer <= previous:
-                twice = [*chain(*stages)].count(layer) > 1
-                fault = "appears twice" if twice else "is out of order"
-                raise ValueError(f"{field}: layer {layer} {fault}; list each layer once, ascending")
-            previous = layer

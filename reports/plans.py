@@ -8,6 +8,7 @@ from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from cqil.plan import LayerPlan
+from cqil.stages import Member, has_attention, layer_of
 from reports.load import Results
 from reports.style import COLOURS, INK
 
@@ -23,7 +24,7 @@ def plans(results: Results) -> Figure:
     for row, variant in enumerate(variants):
         _draw(axes, row, variant.plan, COLOURS[variant.family])
         axes.text(
-            results.model.num_layers + 0.1, row, str(variant.plan.depth), va="center", fontsize=7.5
+            results.model.num_layers + 0.1, row, f"{variant.plan.depth:g}", va="center", fontsize=7.5
         )
     axes.text(results.model.num_layers + 0.1, -1, "depth", va="center", fontsize=7.5)
     axes.set(xlim=(-0.6, results.model.num_layers + 1.6), ylim=(len(variants) - 0.4, -1.4))
@@ -43,18 +44,28 @@ def _draw(axes: Axes, row: int, plan: LayerPlan, colour: str) -> None:
         grouped = len(stage) > 1
         alpha = 0.35 if not grouped else (0.95, 0.65)[groups % 2]
         groups += grouped
-        axes.add_patch(_box(row, stage[0], stage[-1], facecolor=colour, alpha=alpha, linewidth=0))
-        for layer in stage[1:]:
-            axes.plot([layer - 0.5] * 2, [row - 0.2, row + 0.2], color="white", linewidth=0.6)
+        first, last = _left(stage[0]), _left(stage[-1]) + _width(stage[-1])
+        box = _box(row, first, last, facecolor=colour, alpha=alpha, linewidth=0)
+        axes.add_patch(box)
+        for member in stage[1:]:
+            axes.plot([_left(member)] * 2, [row - 0.2, row + 0.2], color="white", linewidth=0.6)
     decoding, prompt = set(plan.layers), set(plan.stored_layers)
     for layer in sorted(set(range(plan.num_layers)) - decoding):
         hatch = "//////" if layer in prompt else None
-        axes.add_patch(_box(row, layer, layer, edgecolor=INK, alpha=0.4, hatch=hatch, **HOLLOW))
+        axes.add_patch(_box(row, layer - 0.5, layer + 0.5, edgecolor=INK, alpha=0.4, hatch=hatch, **HOLLOW))
 
 
-def _box(row: float, first: float, last: float, **style: object) -> Rectangle:
-    width = last - first + 1 - 2 * GAP
-    return Rectangle((first - 0.5 + GAP, row - 0.36), width, 0.72, **style)
+def _left(member: Member) -> float:
+    """Left edge of a layer's column, or of the half that is its attention or its MLP."""
+    return layer_of(member) - (0.5 if has_attention(member) else 0)
+
+
+def _width(member: Member) -> float:
+    return 1 if isinstance(member, int) else 0.5
+
+
+def _box(row: float, left: float, right: float, **style: object) -> Rectangle:
+    return Rectangle((left + GAP, row - 0.36), right - left - 2 * GAP, 0.72, **style)
 
 
 def _legend() -> list[Patch]:

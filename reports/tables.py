@@ -55,7 +55,7 @@ def identity(variant: Variant) -> dict[str, str]:
     return {
         "variant": variant.name,
         "family": FAMILIES[variant.family],
-        "depth": str(variant.plan.depth),
+        "depth": f"{variant.plan.depth:g}",
     }
 
 

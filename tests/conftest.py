@@ -3,6 +3,11 @@
 import sys
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("default", derandomize=True, deadline=None)
+settings.register_profile("deep", deadline=None)
+settings.load_profile("default")
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Reads LLaMA tensors straight from safetensors shards, one tensor at a time."""
+"""Reads LLaMA tensors straight from safetensors shards, one tensor, or a part of one, at a time."""
 
 from __future__ import annotations
 
@@ -7,9 +7,16 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
+from transformers import LlamaConfig
 
-from cqil.engine.weights import Read
+from cqil.engine.heads import Heads
+from cqil.engine.layout import Layout, Shard, own_tasks
+from cqil.engine.weights import Read, weight
+from cqil.modeling.checkpoints import read_config
+from cqil.plan import LayerPlan
+from cqil.schedule import Schedule
 
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 INDEX = "model.safetensors.index.json"
 
 
@@ -19,11 +26,11 @@ def open_shards(folder: Path, dtype: torch.dtype, device: str) -> Read:
     if gone := sorted({shard for shard in shard_of.values() if not (folder / shard).exists()}):
         raise ValueError(f"{folder}: shard {gone[0]} is missing; fetch the checkpoint again")
 
-    def read(name: str) -> torch.Tensor | None:
+    def read(name: str, *index: slice) -> torch.Tensor | None:
         if name not in shard_of:
             return None
         with safe_open(folder / shard_of[name], framework="pt", device=device) as shard:
-            return shard.get_tensor(name).to(dtype)
+            return shard.get_slice(name)[index or ...].to(dtype)
 
     return read
 
@@ -40,3 +47,49 @@ def _shards(folder: Path) -> dict[str, str]:
         with safe_open(file, framework="pt") as shard:
             found |= dict.fromkeys(shard.keys(), file.name)
     return found
+
+
+def check_checkpoint(path: str, plan: LayerPlan | Schedule, layout: Layout) -> None:
+    """Raises ValueError with one line for all that would stop a rank, before any is started.
+
+    That is a plan for another depth, a stage larger than the layout, tensors that are missing, of
+    another shape than the configuration says, or not finite. Reads the weights once.
+    """
+    config, plans = read_config(path), plan.plans if isinstance(plan, Schedule) else (plan,)
+    plans[0].check_depth(config.num_hidden_layers)
+    keys, size = config.num_key_value_heads, config.head_dim
+    assert keys is not None
+    assert size is not None
+    for rank in range(layout.world):
+        own_tasks(plans, layout, rank)
+    most = layout.world if layout.outside == "sharded" else layout.shards
+    Heads.of(Shard(0, most), config.num_attention_heads, keys, size)
+    read = open_shards(Path(path), torch.float32, "cpu")
+    for name, shape in _shapes(config, plans[0]).items():
+        found = tuple(weight(read, name).shape)
+        if found != shape:
+            raise ValueError(f"{name}: is {found}, but config.json says {shape}; they do not match")
+
+
+def _shapes(config: LlamaConfig, plan: LayerPlan) -> dict[str, tuple[int, ...]]:
+    """The weights that the plan needs."""
+    hidden, wide, size = config.hidden_size, config.intermediate_size, config.head_dim
+    queries, keys = config.num_attention_heads * size, config.num_key_value_heads * size  # type: ignore[operator]
+    shapes: dict[str, tuple[int, ...]] = {"model.norm.weight": (hidden,)}
+    ends = ["model.embed_tokens"] + ["lm_head"] * (not config.tie_word_embeddings)
+    shapes |= {f"{name}.weight": (config.vocab_size, hidden) for name in ends}
+    parts = {
+        "input_layernorm": (hidden,),
+        "post_attention_layernorm": (hidden,),
+        "self_attn.q_proj": (queries, hidden),
+        "self_attn.k_proj": (keys, hidden),
+        "self_attn.v_proj": (keys, hidden),
+        "self_attn.o_proj": (hidden, queries),
+        "mlp.gate_proj": (wide, hidden),
+        "mlp.up_proj": (wide, hidden),
+        "mlp.down_proj": (hidden, wide),
+    }
+    for layer in plan.stored_layers:
+        for part, shape in parts.items():
+            shapes[f"model.layers.{layer}.{part}.weight"] = shape
+    return shapes

@@ -1,127 +1,210 @@
-"""The one-device engine: any plan over packed weights, with a static cache.
+"""The engine: any plan over packed weights with a static cache, on one device or spread over ranks.
 
     engine = Engine.load("llama-7b", uniform_plan(32, 12, 30, 2), dtype=torch.bfloat16)
     tokens = engine.generate(prompt_BT, max_new_tokens=64)
 
-It equals `PlannedLlamaForCausalLM`; tests hold them together in float64 on random plans.
-Shape suffixes: B sequences, T tokens, H hidden size, V vocabulary, D head size.
+On several ranks each makes its own engine for the same layout, and all call the same methods with
+the same arguments. It equals `PlannedLlamaForCausalLM`; tests hold them together in float64 on
+random plans. Shape suffixes: B sequences, T tokens, H hidden size, V vocabulary, D head size.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch.nn import functional as F  # noqa: N812
 from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
+from cqil.engine.attention import Growing, Span
 from cqil.engine.cache import StaticCache
 from cqil.engine.checkpoint import open_shards
-from cqil.engine.stage import Attend, StageRunner, rms
-from cqil.engine.weights import Read, pack_stage, weight
+from cqil.engine.layout import Layout, Shard
+from cqil.engine.links import Links
+from cqil.engine.packing import Packer, Program
+from cqil.engine.products import product
+from cqil.engine.replay import Mode, Replay, check_mode
+from cqil.engine.stage import rms
+from cqil.engine.weights import ALL, Read, weight
 from cqil.modeling.checkpoints import read_config
-from cqil.plan import LayerPlan, Stage, Stages
+from cqil.plan import LayerPlan
+from cqil.schedule import Schedule
+
+ONE_DEVICE = Layout()
 
 
 class Engine:
-    """Prefill, decode steps and generation for one plan on one device."""
+    """Prefill, decode steps and generation for one plan, or one schedule of plans."""
 
-    def __init__(self, config: LlamaConfig, plan: LayerPlan, read: Read) -> None:
+    def __init__(
+        self,
+        config: LlamaConfig,
+        plan: LayerPlan | Schedule,
+        read: Read,
+        *,
+        layout: Layout = ONE_DEVICE,
+        rank: int = 0,
+        links: Links | None = None,
+        mode: Mode = "eager",
+    ) -> None:
         """`read` gives the tensors of a dense checkpoint. Raises ValueError as `load` does."""
-        plan.check_depth(config.num_hidden_layers)
-        self.config, self.plan = config, plan
-        embedding_VH = weight(read, "model.embed_tokens.weight")
-        tied = config.tie_word_embeddings
-        head_VH = embedding_VH if tied else weight(read, "lm_head.weight")
-        # Tied weights are held once, as the head wants them; an embedding is then a column.
-        self.head_HV = head_VH.T.contiguous()
-        self.embedding_VH = self.head_HV.T if tied else embedding_VH
-        # The last norm's gain cannot be folded into a head that is tied to the embedding.
+        self.schedule = plan if isinstance(plan, Schedule) else Schedule((plan,))
+        self.schedule.plans[0].check_depth(config.num_hidden_layers)
+        self.config, self.layout, self.rank = config, layout, rank
         self.gain_H = weight(read, "model.norm.weight")
-        self.rotary = LlamaRotaryEmbedding(config).to(embedding_VH.device)
-        packed: dict[Stage, StageRunner] = {}
-        self.decode_stages = self._pack(plan.groups, read, packed)
-        self.prefill_stages = self._pack(plan.prefill_groups, read, packed)
+        check_mode(mode, self.gain_H.device)
+        self.mode: Mode = mode
+        self.links = Links(layout) if links is None else links
+        self._place_head(read)
+        self.rotary = LlamaRotaryEmbedding(config).to(self.gain_H.device)
+        packer = Packer(config, read, self.links, like=self.gain_H)
+        self.program: Program = packer.program(self.schedule.plans, layout, rank)
         self.cache: StaticCache | None = None
-        self.mask_BT: torch.Tensor | None = None
+        self.replay: Replay | None = None
 
     @classmethod
     def load(
-        cls, path: str, plan: LayerPlan, *, dtype: torch.dtype = torch.float32, device: str = "cpu"
+        cls,
+        path: str,
+        plan: LayerPlan | Schedule,
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: str = "cpu",
+        **options: Any,
     ) -> Engine:
-        """From a directory of safetensors.
+        """From a directory of safetensors; a rank reads its own tensors only. `options`: see above.
 
         Raises ValueError for a model that is no LLaMA, a plan for another depth, a missing shard,
-        and weights that are not finite.
+        weights that are not finite, and a layout or mode that cannot be had.
         """
-        return cls(read_config(path), plan, open_shards(Path(path), dtype, device))
+        return cls(read_config(path), plan, open_shards(Path(path), dtype, device), **options)
 
     @classmethod
-    def from_dense(cls, dense: LlamaForCausalLM, plan: LayerPlan) -> Engine:
+    def from_dense(
+        cls, dense: LlamaForCausalLM, plan: LayerPlan | Schedule, **options: Any
+    ) -> Engine:
         """From a model in memory; weights are copied into their packed form."""
-        return cls(dense.config, plan, dense.state_dict().get)
+        weights = dense.state_dict()
 
-    def _pack(
-        self, stages: Stages, read: Read, packed: dict[Stage, StageRunner]
-    ) -> list[StageRunner]:
-        head_size, eps = self.config.head_dim, self.config.rms_norm_eps
-        assert head_size is not None
-        for stage in stages:
-            if stage not in packed:
-                weights = pack_stage(stage, read)
-                packed[stage] = StageRunner(weights, self.plan, head_size, eps)
-        return [packed[stage] for stage in stages]
+        def read(name: str, *index: slice) -> torch.Tensor | None:
+            return weights[name][index] if name in weights else None
+
+        return cls(dense.config, plan, read, **options)
+
+    def _place_head(self, read: Read) -> None:
+        """Embedding and output head, or this rank's columns of it, where it has them."""
+        first = self.layout.outside == "first" and self.layout.lane_of(self.rank) > 0
+        self.embedding_VH: torch.Tensor | None = None
+        self.head_HV: torch.Tensor | None = None
+        head = self.layout.head(self.rank)
+        if first or head is None:
+            return
+        columns = head[0].of(self.config.vocab_size)
+        if self.config.tie_word_embeddings:
+            # Held once, as the head wants it; an embedding is then a column.
+            whole_HV = weight(read, "model.embed_tokens.weight").T.contiguous()
+            self.embedding_VH, self.head_HV = whole_HV.T, whole_HV[:, columns]
+        else:
+            self.head_HV = weight(read, "lm_head.weight", columns, ALL).T.contiguous()
+            self.embedding_VH = weight(read, "model.embed_tokens.weight")
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of the weights that this rank holds."""
+        ends = [t for t in (self.embedding_VH, self.head_HV, self.gain_H) if t is not None]
+        storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in ends}
+        return self.program.weight_bytes + sum(storages.values())
 
     @torch.inference_mode()
     def prefill(
         self, ids_BT: torch.Tensor, mask_BT: torch.Tensor | None = None, *, max_tokens: int
-    ) -> torch.Tensor:
+    ) -> torch.Tensor | None:
         """Starts afresh with a prompt, padded on the left where `mask_BT` is 0.
 
-        Returns the logits [B, V] of the first new token. `max_tokens` bounds prompt and answer.
-        Raises ValueError where the prompt does not fit.
+        Returns the logits [B, V] of the first new token, or None on a rank without the head.
+        `max_tokens` bounds prompt and answer. Raises ValueError where the prompt does not fit.
         """
         batch, tokens = ids_BT.shape
         if tokens > max_tokens:
             raise ValueError(f"max_tokens: {max_tokens} is less than the prompt's {tokens} tokens")
-        heads, head_size = self.config.num_key_value_heads, self.config.head_dim
-        assert heads is not None
-        assert head_size is not None
-        self.cache = StaticCache(self.plan, batch, max_tokens, heads, head_size, like=self.gain_H)
-        self.mask_BT = ids_BT.new_ones(batch, max_tokens, dtype=torch.bool)
-        if mask_BT is not None:
-            self.mask_BT[:, :tokens] = mask_BT.bool()
-        return self._run(self.prefill_stages, ids_BT)[:, -1]
+        self._clear_cache(batch, max_tokens)
+        assert self.cache is not None
+        self.prompt_tokens = tokens
+        pads_B = ids_BT.new_zeros(batch) if mask_BT is None else (mask_BT == 0).sum(-1)
+        self.pads_B.copy_(pads_B)
+        self.padded = mask_BT is not None and bool(pads_B.any())
+        span = Growing(self.cache, self.pads_B, self.padded, tokens)
+        logits_BV = self.run(self.program.prefill, ids_BT, span)
+        self.cache.length = tokens
+        return logits_BV
 
     @torch.inference_mode()
-    def decode_step(self, token_B: torch.Tensor) -> torch.Tensor:
-        """Feeds one token a sequence; returns the logits [B, V] of the next.
+    def decode_step(self, token_B: torch.Tensor) -> torch.Tensor | None:
+        """Feeds one token a sequence; returns the logits [B, V] of the next, or None as above.
 
-        Raises ValueError before a prefill and when the cache is full.
+        A rank without the embedding takes any tensor of that shape. Under graphs the logits are
+        overwritten by the next step. Raises ValueError before a prefill and when the cache is full.
         """
-        if self.cache is None:
+        cache = self.cache
+        if cache is None:
             raise ValueError("decode_step: there is no prompt yet; call prefill first")
-        if self.cache.length == self.cache.max_tokens:
-            raise ValueError(f"max_tokens: the cache is full at {self.cache.max_tokens} tokens")
-        return self._run(self.decode_stages, token_B[:, None])[:, -1]
+        if cache.length == cache.max_tokens:
+            raise ValueError(f"max_tokens: the cache is full at {cache.max_tokens} tokens")
+        plan = self.schedule.index_at(cache.length - self.prompt_tokens)
+        if self.mode == "eager":
+            span = Growing(cache, self.pads_B, self.padded, 1)
+            logits_BV = self.run(self.program.decode[plan], token_B[:, None], span)
+        else:
+            assert self.replay is not None
+            logits_BV = self.replay.step(plan, token_B)
+        cache.length += 1
+        return logits_BV
 
-    def _run(self, runners: list[StageRunner], ids_BT: torch.Tensor) -> torch.Tensor:
-        """Logits [B, 1, V] of the last position; the cache grows by T tokens."""
-        cache, mask_BT = self.cache, self.mask_BT
-        assert cache is not None
-        assert mask_BT is not None
-        end = cache.length + ids_BT.shape[1]
-        x_BTH = self.embedding_VH[ids_BT]
-        positions_BT = (mask_BT[:, :end].cumsum(-1) - 1).clamp(min=0)[:, cache.length :]
-        cos_BTD, sin_BTD = self.rotary(x_BTH, positions_BT)
-        allowed = _allowed(mask_BT[:, :end], cache.length)
+    def run(self, runners: list, ids_BT: torch.Tensor, span: Span) -> torch.Tensor | None:
+        """Logits [B, V] of the last position."""
+        if self.embedding_VH is None:
+            x_BTH = self.gain_H.new_zeros(*ids_BT.shape, self.config.hidden_size)
+        else:
+            x_BTH = self.embedding_VH[ids_BT]
+        cos_BTD, sin_BTD = self.rotary(x_BTH, span.positions_BT)
         for runner in runners:
-            attend = _attend(cache, runner.weights.stage, allowed)
-            x_BTH = runner(x_BTH, cos_BTD, sin_BTD, attend)
-        cache.length = end
-        last_BTH = rms(x_BTH[:, -1:], self.config.rms_norm_eps) * self.gain_H
-        return last_BTH @ self.head_HV
+            x_BTH = runner(x_BTH, cos_BTD, sin_BTD, span)
+        return self._logits(x_BTH[:, -1])
+
+    def _logits(self, x_BH: torch.Tensor) -> torch.Tensor | None:
+        if self.head_HV is None:
+            return None
+        # The last norm's gain cannot be folded into a head that is tied to the embedding.
+        logits_BV = product(rms(x_BH, self.config.rms_norm_eps) * self.gain_H, self.head_HV)
+        head = self.layout.head(self.rank)
+        assert head is not None
+        shard, ranks = head
+        if shard.count == 1:
+            return logits_BV
+        width = -(-self.config.vocab_size // shard.count)
+        padding = width - logits_BV.shape[1]
+        padded_BV = torch.nn.functional.pad(logits_BV, (0, padding)) if padding else logits_BV
+        parts = self.links.all_gather(padded_BV.contiguous(), ranks)
+        sizes = (Shard(i, shard.count).of(self.config.vocab_size) for i in range(shard.count))
+        return torch.cat([p[:, : s.stop - s.start] for p, s in zip(parts, sizes, strict=True)], 1)
+
+    def _clear_cache(self, batch: int, max_tokens: int) -> None:
+        """Keeps memory and captured graphs where the shape stays."""
+        if self.cache is not None and (self.cache.batch, self.cache.max_tokens) == (
+            batch,
+            max_tokens,
+        ):
+            self.cache.length = 0
+            return
+        self.cache = self.replay = None
+        head_size = self.program.head_size
+        self.cache = StaticCache(
+            self.program.cached_heads, batch, max_tokens, head_size, self.gain_H
+        )
+        self.pads_B = torch.zeros(batch, dtype=torch.long, device=self.gain_H.device)
+        if self.mode != "eager":
+            self.replay = Replay(self, self.mode)
 
     @torch.inference_mode()
     def generate(
@@ -135,7 +218,8 @@ class Engine:
     ) -> torch.Tensor:
         """New tokens [B, at most max_new_tokens]; greedy at temperature 0, else sampled.
 
-        A sequence that has ended goes on with the pad token, as in Transformers.
+        A sequence that has ended goes on with the pad token, as in Transformers. Every rank returns
+        the same tokens; to sample, ranks with the head need generators of one seed.
         """
         ends = torch.tensor(_ends(self.config), device=ids_BT.device)
         pad = self.config.pad_token_id if self.config.pad_token_id is not None else 0
@@ -143,40 +227,29 @@ class Engine:
         running_B = torch.ones(len(ids_BT), dtype=torch.bool, device=ids_BT.device)
         tokens: list[torch.Tensor] = []
         while True:
-            token_B = _choose(logits_BV, temperature, generator).where(running_B, pad)
+            token_B = self._agreed(logits_BV, running_B, temperature, generator)
+            token_B = token_B.where(running_B, pad)
             tokens.append(token_B)
             running_B = running_B & ~torch.isin(token_B, ends)
             if len(tokens) == max_new_tokens or not bool(running_B.any()):
                 return torch.stack(tokens, dim=1)
             logits_BV = self.decode_step(token_B)
 
-
-def _attend(cache: StaticCache, stage: Stage, allowed: torch.Tensor | None) -> Attend:
-    """Attention of a stage's layers over the cache; their heads are one batch of heads."""
-
-    def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-        cache.write(stage, k, v)
-        if cache.length:
-            k, v = cache.view(stage, cache.length + k.shape[2])
-        causal = allowed is None and q.shape[2] > 1
-        return F.scaled_dot_product_attention(
-            q, k, v, attn_mask=allowed, is_causal=causal, enable_gqa=q.shape[1] != k.shape[1]
-        )
-
-    return attend
-
-
-def _allowed(mask_BT: torch.Tensor, seen: int) -> torch.Tensor | None:
-    """[B, 1, new, T]: which tokens a new one may look at; None for causal without padding."""
-    new = mask_BT.shape[1] - seen
-    if bool(mask_BT.all()) and (seen == 0 or new == 1):
-        return None
-    causal = mask_BT.new_ones(new, mask_BT.shape[1]).tril(seen)
-    # A padded position looks at itself, so that no row of the softmax is empty.
-    itself = torch.eye(new, dtype=torch.bool, device=mask_BT.device)
-    allowed = causal & mask_BT[:, None, None]
-    allowed[..., seen:] |= itself
-    return allowed
+    def _agreed(
+        self,
+        logits_BV: torch.Tensor | None,
+        running_B: torch.Tensor,
+        temperature: float,
+        generator: torch.Generator | None,
+    ) -> torch.Tensor:
+        """The next token [B]. The first lane's choice holds, so that all ranks end together."""
+        if logits_BV is None:
+            token_B = torch.zeros_like(running_B, dtype=torch.long)
+        else:
+            token_B = _choose(logits_BV, temperature, generator)
+        if self.layout.lanes > 1 and self.layout.outside != "sharded":
+            self.links.broadcast(token_B, self.layout.column(self.rank))
+        return token_B
 
 
 def _choose(

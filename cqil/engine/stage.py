@@ -1,21 +1,21 @@
-"""One stage of a plan over packed weights: what `LayerGroup` says, in a handful of products.
+"""One rank's part of one stage over packed weights: what `LayerGroup` says, in a few products.
 
-Shape suffixes: B sequences, T tokens, H hidden size, P layers of the stage, N = B x T, D head size,
-Q and K query and key-value heads of all its layers, A query heads x head size of one layer.
+Shape suffixes: B sequences, T tokens, H hidden size, P layers whose attention this rank computes,
+J layers whose MLP it computes, I attentions that those read, N = B x T, D head size, Q and K query
+and key-value heads of all its layers, A query heads x head size of one layer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch.nn import functional as F  # noqa: N812
 
-from cqil.engine.weights import StageWeights
-from cqil.plan import LayerPlan
-
-Attend = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-"""Queries [B, Q, T, D], new keys and values [B, K, T, D] -> [B, Q, T, D]."""
+from cqil.engine.attention import Span
+from cqil.engine.heads import Heads
+from cqil.engine.layout import Task
+from cqil.engine.links import Links, Pending
+from cqil.engine.products import product, products
+from cqil.engine.weights import AttentionWeights, MlpWeights
 
 
 def rms(x: torch.Tensor, eps: float) -> torch.Tensor:
@@ -31,74 +31,120 @@ def rotate(x_BQTD: torch.Tensor, cos_BTD: torch.Tensor, sin_BTD: torch.Tensor) -
     return x_BQTD * cos_BTD[:, None] + turned * sin_BTD[:, None]
 
 
-def bypass_matrix(plan: LayerPlan, size: int) -> torch.Tensor:
-    """[P, P]: entry (j, i) is 1 where the attention of layer i reaches the MLP of layer j."""
-    i = torch.arange(size)
-    if plan.bypass_target == "mean":
-        return torch.zeros(size, size)
-    if plan.bypass_target == "two-way":
-        return (i[:, None] != i[None]).float()
-    behind = i[:, None] - i[None]
-    return ((behind >= 1) & (behind <= plan.bypass)).float()
-
-
 class StageRunner:
-    """Runs one stage. Raises nothing of its own: shapes are checked when weights are packed."""
+    """Runs a task. Raises nothing of its own: shapes are checked when weights are packed."""
 
-    def __init__(self, weights: StageWeights, plan: LayerPlan, head_size: int, eps: float) -> None:
-        size, like = len(weights.stage), weights.down_MH
-        self.weights, self.head_size, self.eps = weights, head_size, eps
-        matrix_PP = bypass_matrix(plan, size).to(like)
-        # What each MLP reads beside x, and how often each attention output enters the sum.
-        self.seen_PP = matrix_PP + torch.eye(size).to(like) if bool(matrix_PP.any()) else None
-        twice = plan.bypass_target == "ffn+residual" and self.seen_PP is not None
-        self.counts_P = matrix_PP.sum(0) + 1 if twice else None
-        self.scale = 1 / size if plan.bypass_target == "mean" else 1.0
+    def __init__(
+        self,
+        task: Task,
+        attention: AttentionWeights | None,
+        mlp: MlpWeights | None,
+        heads: Heads,
+        eps: float,
+        links: Links,
+        like: torch.Tensor,
+    ) -> None:
+        self.task, self.attention, self.mlp = task, attention, mlp
+        self.heads, self.eps, self.links = heads, eps, links
+        self.layers = tuple(task.mixing.attentions[a] for a in task.attentions)
+        """Original indices of the layers whose attention runs here."""
+        # Attentions in hand before the MLPs run: own ones, then those of other lanes.
+        held = [*task.attentions, *(a for a, _ in task.receives)]
+        seen = [[task.mixing.seen[m][a] for a in held] for m in task.mlps]
+        plain = task.collapsed or seen == [
+            [i == j for i in range(len(held))] for j in range(len(held))
+        ]
+        self.seen_JI = None if plain else like.new_tensor(seen)
+        counts = [task.mixing.counts[a] for a in task.attentions]
+        self.counts_P = None if set(counts) <= {1} else like.new_tensor(counts)
 
     def __call__(
-        self, x_BTH: torch.Tensor, cos_BTD: torch.Tensor, sin_BTD: torch.Tensor, attend: Attend
+        self, x_BTH: torch.Tensor, cos_BTD: torch.Tensor, sin_BTD: torch.Tensor, span: Span
     ) -> torch.Tensor:
-        """[B, T, H] -> [B, T, H]."""
-        attention_PNH = self._attention(x_BTH, cos_BTD, sin_BTD, attend)
-        x_NH = x_BTH.flatten(0, 1)
-        increment_NH = self._summed(attention_PNH) + self._mlp(x_NH, attention_PNH)
-        return (x_NH + self.scale * increment_NH).view_as(x_BTH)
+        """[B, T, H] -> [B, T, H], in which other ranks' parts are included."""
+        task, x_NH = self.task, x_BTH.flatten(0, 1)
+        if task.enter:
+            x_NH = x_NH.contiguous()
+            self.links.broadcast(x_NH, task.enter)
+        own_PNH = self._attention(x_NH.view_as(x_BTH), cos_BTD, sin_BTD, span)
+        held_INH, pending = self._exchanged(own_PNH, x_NH)
+        increment_NH = self._mlp(x_NH, held_INH)
+        if own_PNH is not None and task.shard.index == 0:
+            increment_NH = increment_NH + self._summed(own_PNH)
+        if task.total:
+            self.links.all_reduce(increment_NH, task.total)
+        pending.wait_sent()
+        return (x_NH + task.mixing.scale * increment_NH).view_as(x_BTH)
 
     def _attention(
-        self, x_BTH: torch.Tensor, cos_BTD: torch.Tensor, sin_BTD: torch.Tensor, attend: Attend
-    ) -> torch.Tensor:
-        w, (batch, tokens, _) = self.weights, x_BTH.shape
+        self, x_BTH: torch.Tensor, cos_BTD: torch.Tensor, sin_BTD: torch.Tensor, span: Span
+    ) -> torch.Tensor | None:
+        """[P, N, H], summed over the shards; [1, N, H] where only the layers' sum matters."""
+        w = self.attention
+        if w is None:
+            return None
+        batch, tokens, _ = x_BTH.shape
         layers, width, _ = w.out_PAH.shape
-        qkv = rms(x_BTH, self.eps) @ w.qkv_HO
+        qkv_NO = product(rms(x_BTH, self.eps).flatten(0, 1), w.qkv_HO)
         if w.qkv_bias_O is not None:
-            qkv = qkv + w.qkv_bias_O
-        heads = qkv.view(batch, tokens, -1, self.head_size).transpose(1, 2)
-        queries = layers * width // self.head_size
-        rest = (heads.shape[1] - queries) // 2
-        q_BQTD, k_BKTD, v_BKTD = heads.split((queries, rest, rest), dim=1)
+            qkv_NO = qkv_NO + w.qkv_bias_O
+        heads = qkv_NO.view(batch, tokens, -1, self.heads.size).transpose(1, 2)
+        keys = layers * len(self.heads.keys)
+        q_BQTD, k_BKTD, v_BKTD = heads.split((heads.shape[1] - 2 * keys, keys, keys), dim=1)
         q_BQTD, k_BKTD = (rotate(part, cos_BTD, sin_BTD) for part in (q_BQTD, k_BKTD))
-        mixed_BQTD = attend(q_BQTD, k_BKTD, v_BKTD)
+        mixed_BQTD = span.attend(self.layers, self.heads, q_BQTD, k_BKTD, v_BKTD)
         mixed_PNA = (
-            mixed_BQTD.view(batch, layers, -1, tokens, self.head_size)
+            mixed_BQTD.view(batch, layers, -1, tokens, self.heads.size)
             .permute(1, 0, 3, 2, 4)
             .reshape(layers, batch * tokens, width)
         )
-        out_PNH = torch.bmm(mixed_PNA, w.out_PAH)
-        return out_PNH if w.out_bias_PH is None else out_PNH + w.out_bias_PH[:, None]
+        out_PNH = products(mixed_PNA, w.out_PAH)
+        if w.out_bias_PH is not None:
+            out_PNH = out_PNH + w.out_bias_PH[:, None]
+        if self.task.collapsed and layers > 1:
+            out_PNH = out_PNH.sum(0, keepdim=True)
+        if self.task.attention_sum:
+            self.links.all_reduce(out_PNH, self.task.attention_sum)
+        return out_PNH
 
-    def _summed(self, attention_PNH: torch.Tensor) -> torch.Tensor:
+    def _exchanged(
+        self, own_PNH: torch.Tensor | None, x_NH: torch.Tensor
+    ) -> tuple[torch.Tensor, Pending]:
+        """Attentions [I, N, H] that MLPs read, own before received; and what is still leaving."""
+        task = self.task
+        arriving = [torch.empty_like(x_NH) for _ in task.receives]
+        receives = [(box, peer) for box, (_, peer) in zip(arriving, task.receives, strict=True)]
+        place = {a: i for i, a in enumerate(task.attentions)}
+        sends = [(own_PNH[place[a]], peer) for a, peer in task.sends] if own_PNH is not None else []
+        pending = self.links.exchange(receives, sends)
+        pending.wait_received()
+        parts = [] if own_PNH is None else [own_PNH]
+        if arriving:
+            parts.append(torch.stack(arriving))
+        held_INH = (
+            parts[0] if len(parts) == 1 else torch.cat([x_NH.new_empty(0, *x_NH.shape), *parts])
+        )
+        return held_INH, pending
+
+    def _summed(self, own_PNH: torch.Tensor) -> torch.Tensor:
+        """[N, H]: own attentions, each as often as the stage's sum holds it."""
         if self.counts_P is None:
-            return attention_PNH.sum(0)
-        return torch.einsum("p,pnh->nh", self.counts_P, attention_PNH)
+            return own_PNH.sum(0) if len(own_PNH) > 1 else own_PNH[0]
+        return torch.einsum("p,pnh->nh", self.counts_P, own_PNH)
 
-    def _mlp(self, x_NH: torch.Tensor, attention_PNH: torch.Tensor) -> torch.Tensor:
-        w, seen_PNH = self.weights, attention_PNH
-        if self.seen_PP is not None:
-            seen_PNH = torch.einsum("ji,inh->jnh", self.seen_PP, attention_PNH)
-        gate_up_PNG = torch.bmm(rms(x_NH + seen_PNH, self.eps), w.gate_up_PHG)
+    def _mlp(self, x_NH: torch.Tensor, held_INH: torch.Tensor) -> torch.Tensor:
+        """[N, H]: the sum of this rank's MLPs."""
+        w = self.mlp
+        if w is None:
+            return torch.zeros_like(x_NH)
+        seen_JNH = held_INH
+        if self.seen_JI is not None:
+            seen_JNH = torch.einsum("ji,inh->jnh", self.seen_JI, held_INH)
+        read_JNH = rms(x_NH + seen_JNH, self.eps).expand(len(w.gate_up_PHG), -1, -1)
+        gate_up_JNG = products(read_JNH, w.gate_up_PHG)
         if w.gate_up_bias_PG is not None:
-            gate_up_PNG = gate_up_PNG + w.gate_up_bias_PG[:, None]
-        gate_PNI, up_PNI = gate_up_PNG.chunk(2, dim=-1)
-        active_NM = (F.silu(gate_PNI) * up_PNI).transpose(0, 1).flatten(1)
-        down_NH = active_NM @ w.down_MH
+            gate_up_JNG = gate_up_JNG + w.gate_up_bias_PG[:, None]
+        gate, up = gate_up_JNG.chunk(2, dim=-1)
+        active_NM = (F.silu(gate) * up).transpose(0, 1).flatten(1)
+        down_NH = product(active_NM, w.down_MH)
         return down_NH if w.down_bias_H is None else down_NH + w.down_bias_H

@@ -1,10 +1,11 @@
 """PlannedLlama: one LLaMA that runs any LayerPlan. The reference that every engine must equal.
 
 A stage of one layer is the stock decoder layer, so the dense plan is bit-equal to LlamaForCausalLM.
-A larger stage is a `LayerGroup`. Parameters keep LLaMA's names: groups refer to the layers, they do
-not own them. Shape suffixes: B batch, T tokens, H hidden size.
+Any other stage is a `LayerGroup`. Parameters keep LLaMA's names: groups refer to the layers, they
+do not own them. Shape suffixes: B batch, T tokens, H hidden size.
 """
 
+from itertools import chain
 from typing import Any, Literal, cast
 
 import torch
@@ -24,24 +25,31 @@ from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
 from cqil.modeling.configuration import PlannedLlamaConfig
-from cqil.plan import BypassTarget, LayerPlan, Stages
+from cqil.plan import BypassTarget, LayerPlan
+from cqil.stages import Stage, Stages, attention_layers, has_attention, has_mlp, layer_of
 
 Phase = Literal["prefill", "decode"]
 
 
 class LayerGroup(GradientCheckpointingLayer):
-    """Layers fed the same input x; their increments are summed onto x (arXiv 2404.06709).
+    """Members fed the same input x; their increments are summed onto x (arXiv 2404.06709).
 
     Layer j's MLP reads x + A_j(x) + b_j, where A_j is its attention and b_j its bypass:
-    `ffn` sums A_i over the `distance` layers just before j; `ffn+residual` adds the same b_j to the
-    output as well, as the paper's released code does; `two-way` sums A_i over all other layers
+    `ffn` sums A_i over the `distance` members just before j; `ffn+residual` adds the same b_j to
+    the output as well, as the paper's released code does; `two-way` sums A_i over all other members
     (arXiv 2502.02790); `mean` has no bypass and averages the increments (arXiv 2407.09298).
+    The MLP half of a layer reads x + b_j; its attention half has no MLP.
     """
 
     def __init__(
-        self, layers: list[LlamaDecoderLayer], distance: int, target: BypassTarget
+        self,
+        stage: Stage,
+        layers: list[LlamaDecoderLayer],
+        distance: int,
+        target: BypassTarget,
     ) -> None:
         super().__init__()
+        self.stage = stage
         self.layers = layers  # a plain list: the parameters stay with LlamaModel.layers
         self.distance = distance
         self.target = target
@@ -49,26 +57,27 @@ class LayerGroup(GradientCheckpointingLayer):
     def forward(self, hidden_states: torch.Tensor, **kwargs: Any) -> torch.Tensor:
         """[B, T, H] -> [B, T, H]; keyword arguments are those of a LLaMA decoder layer."""
         x_BTH = hidden_states
-        attention = [
-            layer.self_attn(hidden_states=layer.input_layernorm(x_BTH), **kwargs)[0]
-            for layer in self.layers
-        ]
-        increment_BTH = torch.zeros_like(x_BTH)
+        attention = {
+            j: layer.self_attn(hidden_states=layer.input_layernorm(x_BTH), **kwargs)[0]
+            for j, layer in enumerate(self.layers)
+            if has_attention(self.stage[j])
+        }
+        increments = list(attention.values())
         for j, layer in enumerate(self.layers):
-            seen = [attention[i] for i in self._bypassed(j)]
-            h_BTH = x_BTH + attention[j]
+            if not has_mlp(self.stage[j]):
+                continue
+            seen = [attention[i] for i in self._bypassed(j) if i in attention]
+            h_BTH = x_BTH + attention[j] if j in attention else x_BTH
             for a_BTH in seen:
                 h_BTH = h_BTH + a_BTH
-            mlp_BTH = layer.mlp(layer.post_attention_layernorm(h_BTH))
-            increment_BTH = increment_BTH + attention[j] + mlp_BTH
+            increments.append(layer.mlp(layer.post_attention_layernorm(h_BTH)))
             if self.target == "ffn+residual":
-                increment_BTH = increment_BTH + sum(seen)
-        if self.target == "mean":
-            increment_BTH = increment_BTH / len(self.layers)
-        return x_BTH + increment_BTH
+                increments += seen
+        total_BTH = torch.stack(increments).sum(0)
+        return x_BTH + (total_BTH / len(self.stage) if self.target == "mean" else total_BTH)
 
     def _bypassed(self, j: int) -> list[int]:
-        """Positions in the group whose attention output reaches the MLP of position j."""
+        """Positions in the stage whose attention output reaches the MLP of position j."""
         if self.target == "mean":
             return []
         if self.target == "two-way":
@@ -99,10 +108,13 @@ class PlannedLlamaModel(PlannedLlamaPreTrainedModel, LlamaModel):
 
     def _number_cache_slots(self) -> None:
         """Layers that decode come first: Transformers reads the length of the cache off slot 0."""
-        stored, decoding = self.plan.stored_layers, set(self.plan.layers)
-        order = sorted(stored, key=lambda layer: (layer not in decoding, layer))
+        decoding = set(self.plan.attending_layers)
+        prompt = attention_layers(tuple(chain(*self.plan.prefill_groups)))
+        stored = self.plan.stored_layers
+        order = sorted(stored, key=lambda layer: (layer not in decoding, layer not in prompt))
         for slot, layer in enumerate(order):
             self._layer(stored.index(layer)).self_attn.layer_idx = slot
+        self._last_prompt_slot = len(prompt) - 1
 
     def _layer(self, dense_index: int) -> LlamaDecoderLayer:
         return cast(LlamaDecoderLayer, self.layers[dense_index])
@@ -111,13 +123,13 @@ class PlannedLlamaModel(PlannedLlamaPreTrainedModel, LlamaModel):
         dense_index = {layer: i for i, layer in enumerate(self.plan.stored_layers)}
         built: list[nn.Module] = []
         for stage in stages:
-            layers = [self._layer(dense_index[layer]) for layer in stage]
-            if len(layers) > 1:
-                group = LayerGroup(layers, self.plan.bypass, self.plan.bypass_target)
+            layers = [self._layer(dense_index[layer_of(member)]) for member in stage]
+            if stage == (layer_of(stage[0]),):
+                built.append(layers[0])
+            else:
+                group = LayerGroup(stage, layers, self.plan.bypass, self.plan.bypass_target)
                 self.groups.append(group)
                 built.append(group)
-            else:
-                built.append(layers[0])
         return built
 
     @merge_with_config_defaults
@@ -175,7 +187,7 @@ class PlannedLlamaModel(PlannedLlamaPreTrainedModel, LlamaModel):
             phase = "decode" if filled else "prefill"
         if phase == "decode":
             return self.decode_stages
-        if filled and int(cache.get_seq_length(len(self.layers) - 1)) < filled:  # type: ignore[union-attr]
+        if filled and int(cache.get_seq_length(self._last_prompt_slot)) < filled:  # type: ignore[union-attr]
             raise ValueError(
                 "past_key_values: a prompt cannot follow generated tokens where the plan has its "
                 "own prefill, since skipped layers hold no keys for them; start from an empty cache"

@@ -1,9 +1,10 @@
 """Fixtures of the model tests: one thread, and norms and rotary angles in full float64."""
 
+import full_precision
 import pytest
 import torch
-from torch.nn import functional as F  # noqa: N812
-from transformers.models.llama.modeling_llama import LlamaRMSNorm, LlamaRotaryEmbedding
+
+from cqil.engine.gang import Gang
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -16,17 +17,17 @@ def single_thread():
 
 @pytest.fixture(scope="module")
 def full_float64():
-    """Stock LLaMA rounds norms and angles to float32 in any dtype; comparing at 1e-9 needs more."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(LlamaRMSNorm, "forward", _norm)
-        patch.setattr(LlamaRotaryEmbedding, "forward", _rotary)
+    with full_precision.full_float64():
         yield
 
 
-def _norm(self, hidden_states):
-    return F.rms_norm(hidden_states, self.weight.shape, self.weight, self.variance_epsilon)
+@pytest.fixture(scope="session")
+def two_ranks():
+    with Gang(2) as gang:
+        yield gang
 
 
-def _rotary(self, x, position_ids):
-    angles = (position_ids[..., None] * self.inv_freq.double()).repeat(1, 1, 2)
-    return angles.cos(), angles.sin()
+@pytest.fixture(scope="session")
+def four_ranks():
+    with Gang(4) as gang:
+        yield gang

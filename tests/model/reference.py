@@ -8,6 +8,8 @@ Shapes: H hidden size, N attention heads, K key/value heads, D head size, T toke
 
 import torch
 
+from cqil.stages import has_attention, has_mlp, layer_of
+
 
 class Reference:
     """A plan over the weights of a dense LlamaForCausalLM."""
@@ -38,13 +40,21 @@ class Reference:
 
     def stage(self, x_H, stage, position, memory):
         """x + sum of A_j(x) + M_j(x + A_j(x) + b_j)."""
-        a = [self.attention(x_H, layer, position, memory[layer]) for layer in stage]
-        increments = []
-        for j, layer in enumerate(stage):
+        a = [
+            self.attention(x_H, layer_of(m), position, memory[layer_of(m)])
+            if has_attention(m)
+            else torch.zeros_like(x_H)
+            for m in stage
+        ]
+        increments = list(a)
+        for j, member in enumerate(stage):
+            if not has_mlp(member):
+                continue
             b_H = sum(
                 (a[i] for i in range(len(stage)) if self.reaches(i, j)), torch.zeros_like(x_H)
             )
-            increments.append(a[j] + self.mlp(x_H + a[j] + b_H, layer))
+            own_H = a[j] if has_attention(member) else torch.zeros_like(x_H)
+            increments.append(self.mlp(x_H + own_H + b_H, layer_of(member)))
             if self.plan.bypass_target == "ffn+residual":
                 increments.append(b_H)
         scale = len(stage) if self.plan.bypass_target == "mean" else 1

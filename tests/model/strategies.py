@@ -1,13 +1,21 @@
-"""Hypothesis strategies: any legal plan, any tiny checkpoint, any left-padded batch for them."""
+"""Hypothesis strategies: any tiny checkpoint, any left-padded batch for them."""
 
 from dataclasses import dataclass
+from typing import get_args
 
+from any_plan import plans
+from hypothesis import settings
 from hypothesis import strategies as st
 from tiny_models import Shape
 
 from cqil import LayerPlan
+from cqil.engine.layout import Layout, Outside
 
-TARGETS = ("ffn", "ffn+residual", "two-way", "mean")
+
+def examples(count):
+    """How many to draw; `--hypothesis-profile=deep` draws three times as many."""
+    return count * (3 if settings.get_current_profile_name() == "deep" else 1)
+
 
 shapes = st.builds(
     Shape,
@@ -17,35 +25,6 @@ shapes = st.builds(
     attention_bias=st.booleans(),
     mlp_bias=st.booleans(),
 )
-
-
-@st.composite
-def stages(draw, layers):
-    """The layers in order, in stages of one to four."""
-    built = []
-    while layers:
-        size = draw(st.sampled_from([2, 3, 4, 1]))
-        built.append(layers[:size])
-        layers = layers[size:]
-    return built
-
-
-@st.composite
-def plans(draw, own_prefill):
-    """Depth 1 to 8, layers missing, any bypass; an own prefill may add layers and regroup them."""
-    num_layers = draw(st.integers(1, 8))
-    roles = st.sampled_from(["decode"] * 3 + ["prompt only", "dropped"])
-    role = draw(st.lists(roles, min_size=num_layers, max_size=num_layers))
-    role[draw(st.integers(0, num_layers - 1))] = "decode"
-    decoding = [layer for layer in range(num_layers) if role[layer] == "decode"]
-    prompt = [layer for layer in range(num_layers) if role[layer] != "dropped"]
-    return LayerPlan(
-        num_layers=num_layers,
-        groups=draw(stages(decoding)),
-        bypass=draw(st.integers(0, 3)),
-        bypass_target=draw(st.sampled_from(TARGETS)),
-        prefill=draw(stages(prompt)) if own_prefill else None,
-    )
 
 
 @dataclass(frozen=True)
@@ -61,13 +40,24 @@ class Case:
 
 
 @st.composite
-def cases(draw, own_prefill):
+def cases(draw, own_prefill, largest=4):
     prompt_length = draw(st.integers(1, 6))
     pads = st.integers(0, prompt_length - 1)
     return Case(
-        plan=draw(plans(own_prefill)),
+        plan=draw(plans(own_prefill=own_prefill, largest=largest)),
         shape=draw(shapes),
         seed=draw(st.integers(0, 1000)),
         prompt_length=prompt_length,
         padding=draw(st.lists(pads, min_size=1, max_size=3)),
     )
+
+
+@st.composite
+def rank_cases(draw, world):
+    """A layout of `world` ranks, and a case that fits it."""
+    lanes = draw(st.sampled_from([n for n in (1, 2, 4) if world % n == 0]))
+    own_prefill = draw(st.booleans())
+    # Where prompt and decoding group layers otherwise, only the first lane can hold the rest.
+    outside = "first" if own_prefill else draw(st.sampled_from(get_args(Outside)))
+    layout = Layout(lanes=lanes, shards=world // lanes, outside=outside)
+    return layout, draw(cases(own_prefill, largest=lanes if lanes > 1 else 4))

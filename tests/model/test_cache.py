@@ -13,7 +13,7 @@ from cqil import LayerPlan, kept_layers_plan, uniform_plan
 from cqil.modeling import PlannedLlamaForCausalLM
 
 pytestmark = pytest.mark.usefixtures("full_float64")
-many = settings(max_examples=200, deadline=None, derandomize=True)
+many = settings(max_examples=200)
 STEPS = 4
 
 

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from equality import check_equal
 from hypothesis import given, settings
-from strategies import cases
+from strategies import cases, examples
 from tiny_models import left_padded, tiny_dense, tokens_of
 from transformers import LlamaForCausalLM
 
@@ -12,46 +13,16 @@ from cqil.engine import Engine
 from cqil.modeling import PlannedLlamaForCausalLM
 
 pytestmark = pytest.mark.usefixtures("full_float64")
-STEPS = 8
-
-
-def check_equal(case):
-    """Prefill and eight cached steps; logits within 1e-9."""
-    dense = tiny_dense(case.plan.num_layers, case.shape, case.seed)
-    reference = PlannedLlamaForCausalLM.from_dense(dense, case.plan)
-    engine = Engine.from_dense(dense, case.plan)
-    batch = len(case.padding)
-    ids_BT, mask_BT = left_padded(tokens_of(batch, case.prompt_length, case.seed), case.padding)
-    fed_BT = tokens_of(batch, STEPS, case.seed + 1)
-    with torch.inference_mode():
-        out = reference(
-            ids_BT,
-            attention_mask=mask_BT,
-            position_ids=(mask_BT.cumsum(-1) - 1).clamp(min=0),
-            use_cache=True,
-        )
-        logits_BV = engine.prefill(ids_BT, mask_BT, max_tokens=case.prompt_length + STEPS)
-        torch.testing.assert_close(logits_BV, out.logits[:, -1], rtol=0, atol=1e-9)
-        for token_B in fed_BT.T:
-            mask_BT = torch.cat([mask_BT, mask_BT.new_ones(batch, 1)], dim=1)
-            out = reference(
-                token_B[:, None],
-                attention_mask=mask_BT,
-                position_ids=mask_BT.sum(-1, keepdim=True) - 1,
-                past_key_values=out.past_key_values,
-            )
-            logits_BV = engine.decode_step(token_B)
-            torch.testing.assert_close(logits_BV, out.logits[:, -1], rtol=0, atol=1e-9)
 
 
 @given(cases(own_prefill=False))
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=examples(200))
 def test_engine_equals_the_reference(case):
     check_equal(case)
 
 
 @given(cases(own_prefill=True))
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=examples(200))
 def test_engine_equals_the_reference_with_an_own_prefill(case):
     check_equal(case)
 

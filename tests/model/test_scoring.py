@@ -16,7 +16,7 @@ from cqil import LayerPlan, dense_plan, kept_layers_plan, uniform_plan
 from cqil.modeling import PlannedLlamaForCausalLM
 
 pytestmark = pytest.mark.usefixtures("full_float64")
-many = settings(max_examples=60, deadline=None, derandomize=True)
+many = settings(max_examples=60)
 SKIPPING = LayerPlan(
     num_layers=6, groups=((1, 3), (4,)), prefill=((0,), (1, 2), (3, 4), (5,)), bypass=1
 )

@@ -5,7 +5,7 @@ import torch
 from reference import Reference
 from tiny_models import left_padded, tiny_dense, tokens_of
 
-from cqil import LayerPlan, kept_layers_plan
+from cqil import LayerPlan, dense_plan, kept_layers_plan
 from cqil.modeling import PlannedLlamaForCausalLM
 
 pytestmark = pytest.mark.usefixtures("full_float64")
@@ -136,3 +136,23 @@ def test_generate_without_the_first_layer(kept, options, padding, prompt_dense):
     for row, pads in enumerate(padding):
         expected = Reference(dense, plan).greedy(ids_BT[row, pads:].tolist(), 4)
         assert output_BT[row, pads:].tolist() == expected
+
+
+def test_attention_and_mlp_side_by_side():
+    """PaLM's parallel form: both halves read the same input; with a bypass it is the layer."""
+    halves = [[f"{layer}.attn", f"{layer}.mlp"] for layer in range(3)]
+    parallel = LayerPlan(num_layers=3, groups=halves)
+    output, x, attention, mlp = parts(LayerPlan(num_layers=1, groups=[["0.attn", "0.mlp"]]))
+    assert_equal(output, x + attention(0, x) + mlp(0, x))
+    assert not torch.allclose(logits(parallel), logits(dense_plan(3)))
+    sequential = LayerPlan(num_layers=3, groups=halves, bypass=1)
+    assert_equal(logits(sequential), logits(dense_plan(3)))
+
+
+def test_half_a_layer_is_left_out():
+    output, x, attention, mlp = parts(LayerPlan(num_layers=2, groups=[[0, "1.attn"]], bypass=1))
+    a0 = attention(0, x)
+    assert_equal(output, x + a0 + mlp(0, x + a0) + attention(1, x))
+    output, x, attention, mlp = parts(LayerPlan(num_layers=2, groups=[[0, "1.mlp"]], bypass=1))
+    a0 = attention(0, x)
+    assert_equal(output, x + a0 + mlp(0, x + a0) + mlp(1, x + a0))

@@ -6,46 +6,16 @@ import subprocess
 import sys
 
 import pytest
+from any_plan import TARGETS, plans
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cqil import LayerPlan, dense_plan, kept_layers_plan, uniform_plan
 
-TARGETS = ("ffn", "ffn+residual", "two-way", "mean")
-
 
 def one_line(field, value):
     """Matches a message of one line that starts with the field and holds the value."""
     return rf"\A{re.escape(field)}: [^\n]*{re.escape(value)}[^\n]*\Z"
-
-
-@st.composite
-def stages(draw, layers):
-    """The layers, cut at random places."""
-    built = [[layers[0]]]
-    for layer in layers[1:]:
-        if draw(st.booleans()):
-            built.append([])
-        built[-1].append(layer)
-    return built
-
-
-@st.composite
-def plans(draw, deepest=8, shallowest=1):
-    """Any legal plan, with its own prefill or without."""
-    num_layers = draw(st.integers(shallowest, deepest))
-    roles = st.sampled_from(["decode", "prompt only", "dropped"])
-    role = draw(st.lists(roles, min_size=num_layers, max_size=num_layers))
-    role[draw(st.integers(0, num_layers - 1))] = "decode"
-    decoding = [layer for layer in range(num_layers) if role[layer] == "decode"]
-    prompt = [layer for layer in range(num_layers) if role[layer] != "dropped"]
-    return LayerPlan(
-        num_layers=num_layers,
-        groups=draw(stages(decoding)),
-        bypass=draw(st.integers(0, 3)),
-        bypass_target=draw(st.sampled_from(TARGETS)),
-        prefill=draw(st.none() | stages(prompt)),
-    )
 
 
 @st.composite
@@ -79,7 +49,7 @@ def test_slug_of_a_uniform_plan_names_it_fully(plan):
     assert LayerPlan.from_slug(plan.slug, plan.num_layers) == plan
 
 
-@given(st.lists(plans(deepest=5, shallowest=5), min_size=2, max_size=20, unique=True))
+@given(st.lists(plans(shallowest=5, deepest=5), min_size=2, max_size=20, unique=True))
 def test_distinct_plans_have_distinct_slugs(distinct):
     slugs = {plan.slug for plan in distinct}
     assert len(slugs) == len(distinct)
@@ -90,7 +60,7 @@ def test_slug_of_an_irregular_plan_states_its_depths():
     assert re.fullmatch(r"N30-G3-[0-9a-f]{8}", kept_layers_plan(30, [0, 5, 29]).slug)
 
 
-@given(plans())
+@given(plans() | plans(own_prefill=True))
 def test_json_round_trip(plan):
     again = LayerPlan.from_json(plan.to_json())
     assert again == plan
@@ -141,6 +111,19 @@ def test_kept_layers_with_a_dense_prompt():
     assert kept_layers_plan(4, [0, 1, 2, 3], prompt_dense=True) == dense_plan(4)
 
 
+def test_halves_of_a_layer():
+    plan = LayerPlan(num_layers=4, groups=[["0.attn", "0.mlp"], ["1.mlp"], [2, "3.attn"]])
+    assert plan.depth == 2
+    assert plan.layers == plan.stored_layers == (0, 1, 2, 3)
+    assert plan.attending_layers == (0, 2, 3)
+    assert re.fullmatch(r"N4-G2-[0-9a-f]{8}", plan.slug)
+    assert "G1h5" in LayerPlan(num_layers=4, groups=[[0], ["1.mlp"]]).slug
+
+
+def test_halves_in_sequence_are_the_layer():
+    assert LayerPlan(num_layers=2, groups=[["0.attn"], ["0.mlp"], [1]]) == dense_plan(2)
+
+
 @pytest.mark.parametrize(
     ("field", "bad", "said"),
     [
@@ -154,6 +137,11 @@ def test_kept_layers_with_a_dense_prompt():
         ("groups", [[0], []], "stage is empty"),
         ("groups", [], "no layer"),
         ("groups", "dense", "'d'"),
+        ("groups", [["0.attn"], [0]], "layer 0 appears twice"),
+        ("groups", [["0.mlp"], ["0.attn"]], "layer 0.attn is out of order"),
+        ("groups", [["4.mlp"], [0]], "layer 4 is out of range"),
+        ("groups", [["0.mlp"], ["2.mlp"]], "no attention"),
+        ("groups", [["1.ffn"], [2]], "'1.ffn' is not a layer index"),
         ("groups", [0, 1], "[0, 1]"),
         ("groups", None, "None"),
         ("num_layers", 0, "0 must"),

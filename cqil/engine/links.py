@@ -1,0 +1,100 @@
+"""Messages between ranks, over torch.distributed; each is entered into the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import torch
+import torch.distributed as dist
+
+from cqil.engine.layout import Layout, Ranks
+from cqil.engine.ledger import Ledger
+
+Message = tuple[torch.Tensor, int]
+"""A tensor, and the rank that it goes to or comes from."""
+
+
+@cache
+def _group(ranks: Ranks) -> dist.ProcessGroup:
+    """Made once and kept: all ranks of the world call this in the same order."""
+    if ranks == tuple(range(dist.get_world_size())):
+        world = dist.group.WORLD
+        assert world is not None
+        return world
+    return dist.new_group(list(ranks))
+
+
+class Links:
+    """Sums, broadcasts and messages in place. One device needs none, and makes none of these."""
+
+    def __init__(self, layout: Layout) -> None:
+        """Raises ValueError where the world has another size than the layout."""
+        self.ledger = Ledger()
+        if layout.world == 1:
+            return
+        found = dist.get_world_size() if dist.is_initialized() else 1
+        if found != layout.world:
+            raise ValueError(
+                f"layout: {layout.lanes} lanes x {layout.shards} shards need {layout.world} ranks, "
+                f"but {found} are running"
+            )
+        for ranks in layout.groups:
+            _group(ranks)
+
+    def all_reduce(self, tensor: torch.Tensor, ranks: Ranks) -> None:
+        self.ledger.add("all_reduce", len(ranks), tensor.nbytes)
+        dist.all_reduce(tensor, group=_group(ranks))
+
+    def broadcast(self, tensor: torch.Tensor, ranks: Ranks) -> None:
+        """From the first of `ranks`."""
+        self.ledger.add("broadcast", len(ranks), tensor.nbytes)
+        dist.broadcast(tensor, src=ranks[0], group=_group(ranks))
+
+    def all_gather(self, tensor: torch.Tensor, ranks: Ranks) -> list[torch.Tensor]:
+        """Tensors of one shape, one of each rank."""
+        self.ledger.add("all_gather", len(ranks), tensor.nbytes)
+        parts = [torch.empty_like(tensor) for _ in ranks]
+        dist.all_gather(parts, tensor, group=_group(ranks))
+        return parts
+
+    def exchange(self, receives: Sequence[Message], sends: Sequence[Message]) -> Pending:
+        """Starts all at once: receivers compute on until they need what was sent."""
+        for kind, messages in (("receive", receives), ("send", sends)):
+            for tensor, _ in messages:
+                self.ledger.add(kind, 2, tensor.nbytes)  # type: ignore[arg-type]
+        operations = [dist.P2POp(dist.irecv, tensor, peer) for tensor, peer in receives]
+        operations += [dist.P2POp(dist.isend, tensor, peer) for tensor, peer in sends]
+        works = dist.batch_isend_irecv(operations) if operations else []
+        return Pending(works, len(receives))
+
+
+class Pending:
+    """Messages under way. Gloo gives a handle a message, NCCL one for all."""
+
+    def __init__(self, works: list[dist.Work], receives: int) -> None:
+        self._arriving, self._leaving = works[:receives], works[receives:]
+
+    def wait_received(self) -> None:
+        for work in self._arriving:
+            work.wait()
+
+    def wait_sent(self) -> None:
+        for work in self._leaving:
+            work.wait()
+
+
+class SilentLinks(Links):
+    """Sends nothing: the bound that no interconnect can beat. What the engine computes is wrong."""
+
+    def all_reduce(self, tensor: torch.Tensor, ranks: Ranks) -> None:
+        pass
+
+    def broadcast(self, tensor: torch.Tensor, ranks: Ranks) -> None:
+        pass
+
+    def all_gather(self, tensor: torch.Tensor, ranks: Ranks) -> list[torch.Tensor]:
+        return [tensor] * len(ranks)
+
+    def exchange(self, receives: Sequence[Message], sends: Sequence[Message]) -> Pending:
+        return Pending([], 0)
