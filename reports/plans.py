@@ -23,9 +23,8 @@ def plans(results: Results) -> Figure:
     axes = figure.subplots()
     for row, variant in enumerate(variants):
         _draw(axes, row, variant.plan, COLOURS[variant.family])
-        axes.text(
-            results.model.num_layers + 0.1, row, f"{variant.plan.depth:g}", va="center", fontsize=7.5
-        )
+        depth = f"{variant.plan.depth:g}"
+        axes.text(results.model.num_layers + 0.1, row, depth, va="center", fontsize=7.5)
     axes.text(results.model.num_layers + 0.1, -1, "depth", va="center", fontsize=7.5)
     axes.set(xlim=(-0.6, results.model.num_layers + 1.6), ylim=(len(variants) - 0.4, -1.4))
     axes.set_yticks(range(len(variants)), list(results.variants))
@@ -52,7 +51,8 @@ def _draw(axes: Axes, row: int, plan: LayerPlan, colour: str) -> None:
     decoding, prompt = set(plan.layers), set(plan.stored_layers)
     for layer in sorted(set(range(plan.num_layers)) - decoding):
         hatch = "//////" if layer in prompt else None
-        axes.add_patch(_box(row, layer - 0.5, layer + 0.5, edgecolor=INK, alpha=0.4, hatch=hatch, **HOLLOW))
+        box = _box(row, layer - 0.5, layer + 0.5, edgecolor=INK, alpha=0.4, hatch=hatch, **HOLLOW)
+        axes.add_patch(box)
 
 
 def _left(member: Member) -> float:

@@ -90,7 +90,8 @@ def _attention(
     if heads.key_of is not None:
         layers = k_BKTD.shape[1] // len(heads.keys)
         index = [i * len(heads.keys) + key for i in range(layers) for key in heads.key_of]
-        k_BKTD, v_BKTD = k_BKTD[:, index], v_BKTD[:, index]
+        # Indexing with a list would copy it to the device, which no CUDA graph can capture.
+        k_BKTD, v_BKTD = (torch.stack([x[:, i] for i in index], 1) for x in (k_BKTD, v_BKTD))
     shared = q_BQTD.shape[1] != k_BKTD.shape[1]
     return F.scaled_dot_product_attention(
         q_BQTD, k_BKTD, v_BKTD, attn_mask=mask, is_causal=causal, enable_gqa=shared

@@ -10,6 +10,7 @@ random plans. Shape suffixes: B sequences, T tokens, H hidden size, V vocabulary
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 from cqil.engine.attention import Growing, Span
 from cqil.engine.cache import StaticCache
 from cqil.engine.checkpoint import open_shards
-from cqil.engine.layout import Layout, Shard
-from cqil.engine.links import Links
+from cqil.engine.layout import ONE_DEVICE, Layout, Shard
+from cqil.engine.links import LINKS, check_links
 from cqil.engine.packing import Packer, Program
 from cqil.engine.products import product
 from cqil.engine.replay import Mode, Replay, check_mode
@@ -30,8 +31,6 @@ from cqil.engine.weights import ALL, Read, weight
 from cqil.modeling.checkpoints import read_config
 from cqil.plan import LayerPlan
 from cqil.schedule import Schedule
-
-ONE_DEVICE = Layout()
 
 
 class Engine:
@@ -45,17 +44,21 @@ class Engine:
         *,
         layout: Layout = ONE_DEVICE,
         rank: int = 0,
-        links: Links | None = None,
+        links: str = "library",
         mode: Mode = "eager",
     ) -> None:
-        """`read` gives the tensors of a dense checkpoint. Raises ValueError as `load` does."""
+        """`read` gives the tensors of a dense checkpoint; `links` is a key of `LINKS`.
+
+        Raises ValueError as `load` does.
+        """
         self.schedule = plan if isinstance(plan, Schedule) else Schedule((plan,))
         self.schedule.plans[0].check_depth(config.num_hidden_layers)
         self.config, self.layout, self.rank = config, layout, rank
         self.gain_H = weight(read, "model.norm.weight")
         check_mode(mode, self.gain_H.device)
+        check_links(links, self.gain_H.device)
         self.mode: Mode = mode
-        self.links = Links(layout) if links is None else links
+        self.links = LINKS[links](layout)
         self._place_head(read)
         self.rotary = LlamaRotaryEmbedding(config).to(self.gain_H.device)
         packer = Packer(config, read, self.links, like=self.gain_H)
@@ -115,6 +118,16 @@ class Engine:
         ends = [t for t in (self.embedding_VH, self.head_HV, self.gain_H) if t is not None]
         storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in ends}
         return self.program.weight_bytes + sum(storages.values())
+
+    @property
+    def step_bytes(self) -> int:
+        """Bytes that a decode step of the first plan reads here: weights, and the cache so far."""
+        cache, head = self.cache, self.head_HV
+        read = self.program.step_bytes + (0 if head is None else head.nbytes)
+        if cache is None:
+            return read
+        seen = cache.length if self.mode == "eager" else cache.max_tokens
+        return read + cache.nbytes * seen // cache.max_tokens
 
     @torch.inference_mode()
     def prefill(
@@ -206,7 +219,6 @@ class Engine:
         if self.mode != "eager":
             self.replay = Replay(self, self.mode)
 
-    @torch.inference_mode()
     def generate(
         self,
         ids_BT: torch.Tensor,
@@ -221,18 +233,37 @@ class Engine:
         A sequence that has ended goes on with the pad token, as in Transformers. Every rank returns
         the same tokens; to sample, ranks with the head need generators of one seed.
         """
+        tokens = self.stream(
+            ids_BT,
+            mask_BT,
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            generator=generator,
+        )
+        return torch.stack(list(tokens), dim=1)
+
+    @torch.inference_mode()
+    def stream(
+        self,
+        ids_BT: torch.Tensor,
+        mask_BT: torch.Tensor | None = None,
+        *,
+        max_new_tokens: int,
+        temperature: float = 0.0,
+        generator: torch.Generator | None = None,
+    ) -> Iterator[torch.Tensor]:
+        """As `generate`, but gives each step's tokens [B] as soon as they are known."""
         ends = torch.tensor(_ends(self.config), device=ids_BT.device)
         pad = self.config.pad_token_id if self.config.pad_token_id is not None else 0
         logits_BV = self.prefill(ids_BT, mask_BT, max_tokens=ids_BT.shape[1] + max_new_tokens)
         running_B = torch.ones(len(ids_BT), dtype=torch.bool, device=ids_BT.device)
-        tokens: list[torch.Tensor] = []
-        while True:
+        for left in reversed(range(max_new_tokens)):
             token_B = self._agreed(logits_BV, running_B, temperature, generator)
             token_B = token_B.where(running_B, pad)
-            tokens.append(token_B)
+            yield token_B
             running_B = running_B & ~torch.isin(token_B, ends)
-            if len(tokens) == max_new_tokens or not bool(running_B.any()):
-                return torch.stack(tokens, dim=1)
+            if not left or not bool(running_B.any()):
+                return
             logits_BV = self.decode_step(token_B)
 
     def _agreed(

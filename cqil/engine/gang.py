@@ -29,6 +29,10 @@ import torch.distributed as dist
 
 GRACE_S = 2.0
 """After a first failure others may follow; the culprit is chosen among all."""
+START_S = 120.0
+"""How much later than the first a rank may be there: on a busy machine imports take their time."""
+MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**20)}
+"""glibc then gives large blocks back at once, so that packing weights leaves no holes behind."""
 LOG_LINES = 12
 CONTACT = ("gloo", "nccl", "connection", "timed out", "timeout")
 """Words of errors that a rank meets because another one is gone."""
@@ -50,9 +54,7 @@ class _Settings:
     rank: int
     world: int
     port: int
-    backend: Backend
     threads: int
-    patience_s: float
     log: str
 
 
@@ -88,7 +90,7 @@ class Gang:
         )
         context = get_context("spawn")
         try:
-            with _environment(OMP_NUM_THREADS=str(self.threads)):
+            with _environment(OMP_NUM_THREADS=str(self.threads), **MEMORY):
                 for rank in range(self.world):
                     here, there = context.Pipe()
                     process = context.Process(
@@ -98,10 +100,11 @@ class Gang:
                     self._ranks.append(process)
                     process.start()
                     there.close()
-            self._collect()
+            self._collect(max(START_S, self.patience_s))
         except BaseException:
             self._end()
             raise
+        self.run(_join, self.backend, self.patience_s)
         return self
 
     def _settings(self, rank: int) -> _Settings:
@@ -110,9 +113,7 @@ class Gang:
             rank=rank,
             world=self.world,
             port=self._store.port,
-            backend=self.backend,
             threads=self.threads,
-            patience_s=self.patience_s,
             log=str(Path(self._folder.name) / f"rank{rank}.log"),
         )
 
@@ -125,18 +126,21 @@ class Gang:
         It must be importable. Raises ValueError where the ranks refuse their input with one, and
         RankError where one fails; the gang has then ended.
         """
+        if not self._ranks:
+            raise RuntimeError("gang: it has ended, or was not entered; start one using `with`")
         try:
             for rank, pipe in enumerate(self._pipes):
                 try:
                     pipe.send((function, arguments))
                 except OSError:
                     raise self._blame({}, gone=[rank]) from None
-            return self._collect()
+            # A rank that waits for another gives up first, and so is not the one that is blamed.
+            return self._collect(self.patience_s + GRACE_S)
         except BaseException:
             self._end()
             raise
 
-    def _collect(self) -> list[Any]:
+    def _collect(self, patience_s: float) -> list[Any]:
         """One answer of each rank, or the reason why there is none."""
         answers: dict[int, _Answer] = {}
         gone: list[int] = []
@@ -157,7 +161,7 @@ class Gang:
             if failing and (left is None or left > GRACE_S):
                 deadline = time.monotonic() + GRACE_S
             elif deadline is None and answers:
-                deadline = time.monotonic() + self.patience_s
+                deadline = time.monotonic() + patience_s
         if len(answers) == self.world and all(a.kind == "done" for a in answers.values()):
             return [answers[rank].value for rank in range(self.world)]
         raise self._blame(answers, gone)
@@ -169,14 +173,15 @@ class Gang:
                 return ValueError(answer.value)
         if gone:
             return self._error(gone[0], _death(self._ranks[gone[0]]))
+        silent = [rank for rank in range(self.world) if rank not in answers]
         for kind in ("failed", "lost"):
-            silent = [rank for rank in range(self.world) if rank not in answers]
-            if kind == "lost" and silent:
+            found = [rank for rank in sorted(answers) if answers[rank].kind == kind]
+            if found and kind == "lost" and silent:
                 return self._error(silent[0], "hangs: the others wait for it in vain")
-            for rank, answer in sorted(answers.items()):
-                if answer.kind == kind:
-                    return self._error(rank, f"failed: {answer.value}")
-        return self._error(silent[0], f"hangs: no answer {self.patience_s:g} s after the others'")
+            if found:
+                return self._error(found[0], f"failed: {answers[found[0]].value}")
+        late_s = self.patience_s + GRACE_S
+        return self._error(silent[0], f"hangs: no answer {late_s:g} s after the others'")
 
     def _error(self, rank: int, what: str) -> RankError:
         log = Path(self._folder.name) / f"rank{rank}.log"
@@ -223,7 +228,7 @@ def _serve(pipe: connection.Connection, settings: _Settings) -> None:
         # The gang holds the store, as torchrun's agent does: all ranks are clients of it.
         "TORCHELASTIC_USE_AGENT_STORE": "True",
     }
-    pipe.send(_answer(join_world, settings.backend, settings.patience_s))
+    pipe.send(_Answer("done", None))
     while True:
         try:
             function, arguments = pipe.recv()
@@ -231,6 +236,11 @@ def _serve(pipe: connection.Connection, settings: _Settings) -> None:
             # Leaving the group would wait for the others; all of them end here.
             os._exit(0)
         pipe.send(_answer(function, settings.rank, *arguments))
+
+
+def _join(rank: int, backend: Backend, patience_s: float) -> None:
+    """All are there by now, so that none waits in vain while another imports."""
+    join_world(backend, patience_s)
 
 
 def _answer(function: Callable[..., Any], *arguments: Any) -> _Answer:
@@ -254,6 +264,7 @@ def _die_with_parent() -> None:
 
 def _log_to(path: str) -> None:
     """Standard output and error of Python and of libraries go to the rank's log."""
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)

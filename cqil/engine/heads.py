@@ -7,7 +7,6 @@ read, so two ranks may hold the same one (as they must where there are more rank
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 from cqil.engine.layout import Shard
 
@@ -20,8 +19,8 @@ class Heads:
     keys: range
     size: int
     """Numbers in a head."""
-    group: int
-    """Query heads to a key-value head, in the whole layer."""
+    key_of: tuple[int, ...] | None
+    """Place of the key-value head of each query head; None where each has equally many."""
 
     @classmethod
     def of(cls, shard: Shard, queries: int, keys: int, size: int) -> Heads:
@@ -31,7 +30,11 @@ class Heads:
                 f"shards: {shard.count}, but the model has {queries} attention heads; use fewer"
             )
         group, own = queries // keys, range(queries)[shard.of(queries)]
-        return cls(own, range(own[0] // group, own[-1] // group + 1), size, group)
+        held = range(own[0] // group, own[-1] // group + 1)
+        places = tuple(query // group - held.start for query in own)
+        each = len(own) // len(held)
+        even = tuple(place for place in range(len(held)) for _ in range(each))
+        return cls(own, held, size, None if places == even else places)
 
     @property
     def query_rows(self) -> slice:
@@ -40,11 +43,3 @@ class Heads:
     @property
     def key_rows(self) -> slice:
         return slice(self.keys.start * self.size, self.keys.stop * self.size)
-
-    @cached_property
-    def key_of(self) -> list[int] | None:
-        """Place of the key-value head of each query head; None where each has equally many."""
-        places = [query // self.group - self.keys.start for query in self.queries]
-        each = len(places) // len(self.keys)
-        even = [place for place in range(len(self.keys)) for _ in range(each)]
-        return None if places == even else places

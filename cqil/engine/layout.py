@@ -89,6 +89,9 @@ class Layout:
         return Shard(rank % self.shards, self.shards), self.lane_ranks(self.lane_of(rank))
 
 
+ONE_DEVICE = Layout()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Task:
     """What one rank does in one stage. An empty tuple of ranks: no such message."""
@@ -109,6 +112,8 @@ class Task:
     """(place of an attention of another lane, rank that computes it)."""
     total: Ranks
     """The stage's increments are summed over these."""
+    partial: bool
+    """No MLP reads the attentions, so that shards leave their sum to `total`."""
 
     @property
     def collapsed(self) -> bool:
@@ -197,14 +202,16 @@ def _task(mixing: Mixing, layout: Layout, rank: int, owners: dict[Part, int], en
         for a, seen in enumerate(row)
         if seen and heads[a] != feeds[m]
     }
+    unread = not any(any(row) for row in mixing.seen)
     return Task(
         mixing=mixing,
         attentions=tuple(own),
         mlps=tuple(m for m, owner in enumerate(feeds) if owner in (lane, EVERY)),
         shard=shard,
         enter=enter,
-        attention_sum=sharers if len(sharers) > 1 and own else (),
+        attention_sum=sharers if len(sharers) > 1 and own and not unread else (),
         sends=tuple((a, peer[to]) for a, to in sorted(reads) if heads[a] == lane),
         receives=tuple((a, peer[heads[a]]) for a, to in sorted(reads) if to == lane),
         total=total if len(total) > 1 else (),
+        partial=unread,
     )

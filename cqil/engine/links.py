@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import cache
 
 import torch
@@ -18,11 +19,17 @@ Message = tuple[torch.Tensor, int]
 @cache
 def _group(ranks: Ranks) -> dist.ProcessGroup:
     """Made once and kept: all ranks of the world call this in the same order."""
-    if ranks == tuple(range(dist.get_world_size())):
-        world = dist.group.WORLD
-        assert world is not None
+    world = dist.group.WORLD
+    assert world is not None
+    if ranks == tuple(range(world.size())):
         return world
-    return dist.new_group(list(ranks))
+    return dist.new_group(list(ranks), timeout=_patience(world))
+
+
+def _patience(world: dist.ProcessGroup) -> timedelta:
+    """How long the world waits for a rank. Without being told, other groups wait half an hour."""
+    device = torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")
+    return world._get_backend(device).options._timeout
 
 
 class Links:
@@ -84,6 +91,49 @@ class Pending:
             work.wait()
 
 
+class StarLinks(Links):
+    """Sums are collected by the first rank and sent back, one message at a time.
+
+    On few cores gloo's all-reduce wakes more threads than there are cores; this does not.
+    """
+
+    def all_reduce(self, tensor: torch.Tensor, ranks: Ranks) -> None:
+        self.ledger.add("all_reduce", len(ranks), tensor.nbytes)
+        others = ranks[1:]
+        if dist.get_rank() != ranks[0]:
+            dist.send(tensor, ranks[0])
+            dist.recv(tensor, ranks[0])
+            return
+        box = torch.empty_like(tensor)
+        for rank in others:
+            dist.recv(box, rank)
+            tensor += box
+        for rank in others:
+            dist.send(tensor, rank)
+
+
+class SymmetricLinks(Links):
+    """One-shot all-reduce over symmetric memory: each rank reads what the others hold (CUDA)."""
+
+    def __init__(self, layout: Layout) -> None:
+        super().__init__(layout)
+        self._boxes: dict[tuple[Ranks, torch.Size, torch.dtype], torch.Tensor] = {}
+
+    def all_reduce(self, tensor: torch.Tensor, ranks: Ranks) -> None:
+        import torch.distributed._symmetric_memory as symmetric
+
+        self.ledger.add("all_reduce", len(ranks), tensor.nbytes)
+        group = _group(ranks).group_name
+        key = (ranks, tensor.shape, tensor.dtype)
+        if key not in self._boxes:
+            self._boxes[key] = symmetric.empty(
+                *tensor.shape, dtype=tensor.dtype, device=tensor.device
+            )
+            symmetric.rendezvous(self._boxes[key], group)
+        box = self._boxes[key].copy_(tensor)
+        tensor.copy_(torch.ops.symm_mem.one_shot_all_reduce(box, "sum", group))
+
+
 class SilentLinks(Links):
     """Sends nothing: the bound that no interconnect can beat. What the engine computes is wrong."""
 
@@ -98,3 +148,20 @@ class SilentLinks(Links):
 
     def exchange(self, receives: Sequence[Message], sends: Sequence[Message]) -> Pending:
         return Pending([], 0)
+
+
+LINKS: dict[str, type[Links]] = {
+    "library": Links,
+    "star": StarLinks,
+    "symmetric": SymmetricLinks,
+    "silent": SilentLinks,
+}
+"""What an all-reduce is made of; `library` is NCCL's or gloo's own."""
+
+
+def check_links(kind: str, device: torch.device) -> None:
+    """Raises ValueError where the kind is unknown or the device does not offer it."""
+    if kind not in LINKS:
+        raise ValueError(f"links: {kind!r} is unknown; use one of {', '.join(LINKS)}")
+    if kind == "symmetric" and device.type != "cuda":
+        raise ValueError(f"links: 'symmetric' needs CUDA devices, not {device.type}; use library")

@@ -13,7 +13,7 @@ from cqil.engine.heads import Heads
 from cqil.engine.layout import Layout, Shard, Task, own_tasks
 from cqil.engine.links import Links
 from cqil.engine.stage import StageRunner
-from cqil.engine.weights import Read, pack_attention, pack_mlp
+from cqil.engine.weights import AttentionWeights, MlpWeights, Read, pack_attention, pack_mlp
 from cqil.plan import LayerPlan
 
 
@@ -27,6 +27,17 @@ class Program:
     """Layer -> key-value heads that the cache holds here; layers that decode come first."""
     head_size: int
     weight_bytes: int
+
+    @property
+    def step_bytes(self) -> int:
+        """Weights that a decode step of the first plan reads."""
+        return sum(size_of(runner.attention) + size_of(runner.mlp) for runner in self.decode[0])
+
+
+def size_of(weights: AttentionWeights | MlpWeights | None) -> int:
+    """Bytes."""
+    tensors = [] if weights is None else vars(weights).values()
+    return sum(tensor.nbytes for tensor in tensors if tensor is not None)
 
 
 @dataclass
@@ -68,10 +79,11 @@ class Packer:
         attending = tuple(mixing.attentions[a] for a in task.attentions)
         feeding = tuple(mixing.mlps[m] for m in task.mlps)
         first, shard = task.shard.index == 0, task.shard
+        widths = config.hidden_size, config.intermediate_size
         return StageRunner(
             task,
             self._once(("attn", attending, shard), pack_attention, attending, heads, first),
-            self._once(("mlp", feeding, shard), pack_mlp, feeding, shard, config.intermediate_size),
+            self._once(("mlp", feeding, shard), pack_mlp, feeding, shard, *widths),
             heads,
             config.rms_norm_eps,
             self.links,
@@ -86,5 +98,4 @@ class Packer:
         return self.packed[key]
 
     def _bytes(self) -> int:
-        tensors = (t for weights in self.packed.values() for t in vars(weights).values())
-        return sum(tensor.nbytes for tensor in tensors if tensor is not None)
+        return sum(map(size_of, self.packed.values()))

@@ -35,7 +35,13 @@ def products(x_PNK: torch.Tensor, w_PKM: torch.Tensor) -> torch.Tensor:
 
 def _pieces(x_NK: torch.Tensor, w_KM: torch.Tensor, batch: int) -> int:
     """How many blocks of rows to cut the weights into."""
-    threads = torch.get_num_threads()
+    threads = _threads()
     if len(x_NK) > 1 or w_KM.device.type != "cpu" or batch % threads == 0:
         return 1
     return threads if len(w_KM) % threads == 0 else 1
+
+
+@torch.compiler.assume_constant_result
+def _threads() -> int:
+    """A compiler cannot trace this question, but its answer stays."""
+    return torch.get_num_threads()

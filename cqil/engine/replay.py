@@ -37,7 +37,10 @@ class Replay:
         self.token_B = torch.zeros(cache.batch, dtype=torch.long, device=cache.keys.device)
         self.place_1 = torch.zeros(1, dtype=torch.long, device=cache.keys.device)
         self.graphs: dict[int, tuple[torch.cuda.CUDAGraph, torch.Tensor | None]] = {}
-        self.compiled = torch.compile(self._run) if mode == "compiled" else self._run
+        # One device must compile whole; messages between ranks may cut a graph.
+        whole = engine.layout.world == 1
+        compiled = torch.compile(self._run, fullgraph=whole) if mode == "compiled" else self._run
+        self.compiled = compiled
 
     def step(self, plan: int, token_B: torch.Tensor) -> torch.Tensor | None:
         """Logits [B, V] after one token a sequence, under the schedule's plan of that number."""

@@ -69,7 +69,7 @@ class StageRunner:
         own_PNH = self._attention(x_NH.view_as(x_BTH), cos_BTD, sin_BTD, span)
         held_INH, pending = self._exchanged(own_PNH, x_NH)
         increment_NH = self._mlp(x_NH, held_INH)
-        if own_PNH is not None and task.shard.index == 0:
+        if own_PNH is not None and (task.partial or task.shard.index == 0):
             increment_NH = increment_NH + self._summed(own_PNH)
         if task.total:
             self.links.all_reduce(increment_NH, task.total)

@@ -11,7 +11,7 @@ all layers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -54,31 +54,39 @@ def pack_attention(
     Output biases belong to the first shard alone, since shards are summed.
     """
     names = [f"model.layers.{layer}" for layer in layers]
-    qkv, biases = zip(*(_qkv(name, heads, read) for name in names), strict=True)
-    out = [
-        weight(read, f"{name}.self_attn.o_proj.weight", ALL, heads.query_rows).T for name in names
+    # All queries lie before all keys, and these before all values.
+    kinds = [(kind, heads.query_rows if kind == "q" else heads.key_rows) for kind in "qkv"]
+    wanted = [
+        (name, f"{name}.self_attn.{kind}_proj", rows) for kind, rows in kinds for name in names
     ]
-    out_bias = [read(f"{name}.self_attn.o_proj.bias") if first else None for name in names]
+    outs = [f"{name}.self_attn.o_proj" for name in names]
+    gains = {name: weight(read, f"{name}.input_layernorm.weight") for name in names}
+    parts = ((weight(read, f"{n}.weight", rows, ALL), gains[name]) for name, n, rows in wanted)
+    out = (weight(read, f"{name}.weight", ALL, heads.query_rows).T for name in outs)
+    width, rows = sum(_size(part) for *_, part in wanted), _size(heads.query_rows)
     return AttentionWeights(
-        qkv_HO=_cat([part for kind in zip(*qkv, strict=True) for part in kind], dim=1),
-        qkv_bias_O=_joined([part for kind in zip(*biases, strict=True) for part in kind]),
-        out_PAH=torch.stack(out).contiguous(),
-        out_bias_PH=_stacked(out_bias),
+        qkv_HO=_filled((_folded(part, gain) for part, gain in parts), width, dim=1),
+        qkv_bias_O=_joined([read(f"{name}.bias", part) for _, name, part in wanted]),
+        out_PAH=_filled(out, len(names) * rows, dim=0).unflatten(0, (len(names), rows)),
+        out_bias_PH=_stacked([read(f"{name}.bias") if first else None for name in outs]),
     )
 
 
-def pack_mlp(layers: Sequence[int], shard: Shard, intermediate: int, read: Read) -> MlpWeights:
+def pack_mlp(
+    layers: Sequence[int], shard: Shard, hidden: int, intermediate: int, read: Read
+) -> MlpWeights:
     """The MLPs of `layers`, with this rank's part of the `intermediate` columns. Raises alike."""
     names = [f"model.layers.{layer}" for layer in layers]
     columns = shard.of(intermediate)
-    gate_up, biases = zip(*(_gate_up(name, columns, read) for name in names), strict=True)
-    down = [weight(read, f"{name}.mlp.down_proj.weight", ALL, columns).T for name in names]
-    down_bias = [read(f"{name}.mlp.down_proj.bias") for name in names] if shard.index == 0 else []
+    downs = [f"{name}.mlp.down_proj" for name in names]
+    gate_up = (_gate_up(name, columns, read) for name in names)
+    down = (weight(read, f"{name}.weight", ALL, columns).T for name in downs)
+    down_bias = _stacked([read(f"{name}.bias") if shard.index == 0 else None for name in downs])
     return MlpWeights(
-        gate_up_PHG=torch.stack(gate_up).contiguous(),
-        gate_up_bias_PG=_stacked([_joined(pair) for pair in biases]),
-        down_MH=_cat(down, dim=0),
-        down_bias_H=None if (summed := _stacked(down_bias)) is None else summed.sum(0),
+        gate_up_PHG=_filled(gate_up, len(names) * hidden, dim=0).unflatten(0, (len(names), hidden)),
+        gate_up_bias_PG=_stacked([_gate_up_bias(name, columns, read) for name in names]),
+        down_MH=_filled(down, len(names) * _size(columns), dim=0),
+        down_bias_H=None if down_bias is None else down_bias.sum(0),
     )
 
 
@@ -92,34 +100,43 @@ def weight(read: Read, name: str, *index: slice) -> torch.Tensor:
     return tensor
 
 
-def _qkv(
-    name: str, heads: Heads, read: Read
-) -> tuple[list[torch.Tensor], list[torch.Tensor | None]]:
-    gain_H = weight(read, f"{name}.input_layernorm.weight")
-    rows = {"q": heads.query_rows, "k": heads.key_rows, "v": heads.key_rows}
-    names = {f"{name}.self_attn.{kind}_proj": part for kind, part in rows.items()}
-    folded = [_fold(weight(read, f"{n}.weight", part, ALL), gain_H) for n, part in names.items()]
-    return folded, [read(f"{n}.bias", part) for n, part in names.items()]
-
-
-def _gate_up(
-    name: str, columns: slice, read: Read
-) -> tuple[torch.Tensor, list[torch.Tensor | None]]:
+def _gate_up(name: str, columns: slice, read: Read) -> torch.Tensor:
+    """[H, G]."""
     gain_H = weight(read, f"{name}.post_attention_layernorm.weight")
-    names = [f"{name}.mlp.{kind}_proj" for kind in ("gate", "up")]
-    folded = [_fold(weight(read, f"{n}.weight", columns, ALL), gain_H) for n in names]
-    return torch.cat(folded, dim=1), [read(f"{n}.bias", columns) for n in names]
+    kinds = [f"{name}.mlp.{kind}_proj.weight" for kind in ("gate", "up")]
+    folded = (_folded(weight(read, kind, columns, ALL), gain_H) for kind in kinds)
+    return _filled(folded, 2 * _size(columns), dim=1)
 
 
-def _fold(weight_OH: torch.Tensor, gain_H: torch.Tensor) -> torch.Tensor:
+def _gate_up_bias(name: str, columns: slice, read: Read) -> torch.Tensor | None:
+    return _joined([read(f"{name}.mlp.{kind}_proj.bias", columns) for kind in ("gate", "up")])
+
+
+def _size(part: slice) -> int:
+    return part.stop - part.start
+
+
+def _folded(weight_OH: torch.Tensor, gain_H: torch.Tensor) -> torch.Tensor:
     """[H, O]. Multiplied in at least float32, then rounded once."""
     exact = torch.promote_types(weight_OH.dtype, torch.float32)
     return (weight_OH.to(exact) * gain_H.to(exact)).to(weight_OH.dtype).T
 
 
-def _cat(parts: Sequence[torch.Tensor], dim: int) -> torch.Tensor:
-    """Joined and laid out row by row."""
-    return torch.cat([part.contiguous() for part in parts], dim=dim)
+def _filled(parts: Iterable[torch.Tensor], total: int, dim: int) -> torch.Tensor:
+    """Parts side by side, `total` along `dim`. Each is dropped before the next is made, so that
+    packing takes little memory beside its result."""
+    packed: torch.Tensor | None = None
+    end = 0
+    for part in parts:
+        size = part.shape[dim]
+        if packed is None:
+            if size == total:
+                return part.contiguous()
+            packed = part.new_empty([total if d == dim else n for d, n in enumerate(part.shape)])
+        packed.narrow(dim, end, size).copy_(part)
+        end += size
+    assert packed is not None
+    return packed
 
 
 def _joined(parts: Sequence[torch.Tensor | None]) -> torch.Tensor | None:

@@ -1,0 +1,87 @@
+"""What ranks run in tests of gangs; a function must be importable to reach them.
+
+Engines are imported where they are needed: most gangs need none, and start three times as fast.
+As a script under torchrun it prints what each rank generates.
+"""
+
+import os
+import signal
+import time
+
+import torch
+import torch.distributed as dist
+
+from cqil import uniform_plan
+from cqil.engine.gang import join_world
+from cqil.engine.layout import Layout
+from cqil.engine.links import Links
+
+DEEDS = {
+    "KeyError": lambda: {}["missing"],
+    "ValueError": lambda: int("many"),
+    "SIGKILL": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "SIGSTOP": lambda: os.kill(os.getpid(), signal.SIGSTOP),
+    "sleep": lambda: time.sleep(1000),
+}
+
+
+def greet(rank, word):
+    return f"{word} {rank}"
+
+
+def process_id(rank):
+    return os.getpid()
+
+
+def sleep(rank):
+    time.sleep(1000)
+
+
+def summed(rank, number):
+    """The sum over all ranks of rank + number."""
+    total = torch.tensor(rank + number)
+    dist.all_reduce(total)
+    return int(total)
+
+
+def misbehave(rank, deed, others_wait):
+    """Rank 1 prints what it will do, and does it."""
+    if rank == 1:
+        print(f"now {deed}")
+        DEEDS[deed]()
+    elif others_wait:
+        summed(rank, 0)
+
+
+def hang_among_two(rank):
+    """Rank 1 of four sleeps, rank 0 waits for it in a group of the two, the others have done."""
+    links = Links(Layout(lanes=2, shards=2))
+    if rank == 1:
+        time.sleep(1000)
+    if rank == 0:
+        links.all_reduce(torch.ones(1), (0, 1))
+
+
+def refusal(rank, layout):
+    """Why there is no engine for the layout; raising it would end the gang."""
+    try:
+        generated(rank, layout)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def generated(rank, layout):
+    """Greedy tokens under a CQIL plan."""
+    from tiny_models import tiny_dense, tokens_of
+
+    from cqil.engine import Engine
+
+    plan = uniform_plan(4, 0, 3, 2, bypass=1)
+    engine = Engine.from_dense(tiny_dense(4), plan, layout=layout, rank=rank)
+    return engine.generate(tokens_of(2, 5), max_new_tokens=6).tolist()
+
+
+if __name__ == "__main__":
+    own_rank = join_world("gloo")
+    print(f"rank {own_rank}: {generated(own_rank, Layout(lanes=2))}\n", end="", flush=True)
