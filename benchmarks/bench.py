@@ -103,7 +103,7 @@ def _arms(layers: int) -> dict[str, tuple[LayerPlan, dict[str, Any]]]:
     start, fours = 2 * layers // 5, layers // 4
     end = start + 8 * layers // 15 // 2 * 2
     pairs = uniform_plan(layers, start, end, 2)
-    quads = uniform_plan(layers, fours, fours + -(-layers // 8) * 4, 4)
+    quads = uniform_plan(layers, fours, min(layers, fours + -(-layers // 8) * 4), 4)
     halves = [[f"{layer}.attn", f"{layer}.mlp"] for layer in range(layers)]
     return {
         "engine-dense": (dense, {}),

@@ -65,14 +65,14 @@ def check_checkpoint(path: str, plan: LayerPlan | Schedule, layout: Layout) -> N
     most = layout.world if layout.outside == "sharded" else layout.shards
     Heads.of(Shard(0, most), config.num_attention_heads, keys, size)
     read = open_shards(Path(path), torch.float32, "cpu")
-    for name, shape in _shapes(config, plans[0]).items():
+    for name, shape in shapes(config, plans[0]).items():
         found = tuple(weight(read, name).shape)
         if found != shape:
             raise ValueError(f"{name}: is {found}, but config.json says {shape}; they do not match")
 
 
-def _shapes(config: LlamaConfig, plan: LayerPlan) -> dict[str, tuple[int, ...]]:
-    """The weights that the plan needs."""
+def shapes(config: LlamaConfig, plan: LayerPlan) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of every weight that the plan needs."""
     hidden, wide, size = config.hidden_size, config.intermediate_size, config.head_dim
     queries, keys = config.num_attention_heads * size, config.num_key_value_heads * size  # type: ignore[operator]
     shapes: dict[str, tuple[int, ...]] = {"model.norm.weight": (hidden,)}

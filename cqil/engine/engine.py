@@ -169,7 +169,8 @@ class Engine:
             span = Growing(cache, self.pads_B, self.padded, 1)
             logits_BV = self.run(self.program.decode[plan], token_B[:, None], span)
         else:
-            assert self.replay is not None
+            if self.replay is None or self.replay.mode != self.mode:
+                self.replay = Replay(self, self.mode)
             logits_BV = self.replay.step(plan, token_B)
         cache.length += 1
         return logits_BV
@@ -216,8 +217,6 @@ class Engine:
             self.program.cached_heads, batch, max_tokens, head_size, self.gain_H
         )
         self.pads_B = torch.zeros(batch, dtype=torch.long, device=self.gain_H.device)
-        if self.mode != "eager":
-            self.replay = Replay(self, self.mode)
 
     def generate(
         self,

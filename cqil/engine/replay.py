@@ -5,6 +5,7 @@ Eager steps pay for each launch on the host, graphs do not, so the two tell diff
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from cqil.engine.engine import Engine
 
 Mode = Literal["eager", "graph", "compiled"]
+Step = Callable[[int], torch.Tensor | None]
+RECOMPILES = 8
+"""What Torch allows a function; a schedule needs one for each plan besides."""
 WARMUP = 3
 """Steps before a capture: libraries allocate their workspaces in the first ones."""
 
@@ -38,9 +42,8 @@ class Replay:
         self.place_1 = torch.zeros(1, dtype=torch.long, device=cache.keys.device)
         self.graphs: dict[int, tuple[torch.cuda.CUDAGraph, torch.Tensor | None]] = {}
         # One device must compile whole; messages between ranks may cut a graph.
-        whole = engine.layout.world == 1
-        compiled = torch.compile(self._run, fullgraph=whole) if mode == "compiled" else self._run
-        self.compiled = compiled
+        whole, plans = engine.layout.world == 1, len(engine.schedule.plans)
+        self.compiled = self._run if mode != "compiled" else _compiled(self._run, whole, plans)
 
     def step(self, plan: int, token_B: torch.Tensor) -> torch.Tensor | None:
         """Logits [B, V] after one token a sequence, under the schedule's plan of that number."""
@@ -74,3 +77,14 @@ class Replay:
         with torch.cuda.graph(graph):
             logits_BV = self.compiled(plan)
         return graph, logits_BV
+
+
+def _compiled(run: Step, whole: bool, plans: int) -> Step:
+    """Shapes stay, and each engine has its own; without that, Torch gives up at the ninth."""
+    return torch.compile(  # type: ignore[call-overload]
+        run,
+        fullgraph=whole,
+        dynamic=False,
+        isolate_recompiles=True,
+        recompile_limit=RECOMPILES + plans,
+    )

@@ -1,13 +1,21 @@
-"""The engine on the real default model: its greedy text is the reference's, token for token."""
+"""The engine on the real default model: its greedy text is the reference's, token for token.
+
+On one device, on two ranks of every kind, and within the memory that a rank's own tensors need.
+"""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 import torch
 
+from benchmarks.arms import Spec, peak_facts
 from benchmarks.models import load_dense, load_tokenizer
 from benchmarks.variants import read_variant
 from cqil.engine import Engine
+from cqil.engine.gang import Gang
+from cqil.engine.layout import Layout
 from cqil.modeling import PlannedLlamaForCausalLM
 
 pytestmark = pytest.mark.e2e
@@ -22,6 +30,16 @@ def dense(smoke):
         yield load_dense(read_variant(smoke / "variants" / "dense.json").manifest, "cpu", "float32")
 
 
+@pytest.fixture(scope="module")
+def two_ranks():
+    with Gang(2) as gang:
+        yield gang
+
+
+def generate(rank, spec, ids_BT):
+    return spec.engine(rank).generate(ids_BT, max_new_tokens=24)
+
+
 @pytest.mark.parametrize("name", ["dense", "cqil-p2", "cqil-p2-d1", "shortgpt-22", "uls-2x"])
 def test_greedy_text_is_the_references(smoke, dense, name):
     variant = read_variant(smoke / "variants" / f"{name}.json")
@@ -30,3 +48,37 @@ def test_greedy_text_is_the_references(smoke, dense, name):
     expected = reference.generate(ids_BT, max_new_tokens=24, do_sample=False)
     got = Engine.from_dense(dense, variant.plan).generate(ids_BT, max_new_tokens=24)
     assert torch.equal(got, expected[:, ids_BT.shape[1] :])
+
+
+@pytest.mark.parametrize(
+    ("name", "layout"),
+    [
+        ("cqil-p2", Layout(lanes=2)),
+        ("cqil-p2-d1", Layout(lanes=2, outside="sharded")),
+        ("cqil-p2-d1", Layout(shards=2)),
+        ("dense", Layout(shards=2)),
+        ("uls-2x", Layout(shards=2)),
+    ],
+)
+def test_two_ranks_write_the_same_text(smoke, dense, two_ranks, name, layout):
+    variant = read_variant(smoke / "variants" / f"{name}.json")
+    ids_BT = load_tokenizer(variant.manifest)(PROMPT, return_tensors="pt").input_ids
+    expected = Engine.from_dense(dense, variant.plan).generate(ids_BT, max_new_tokens=24)
+    spec = Spec(path=path_of(variant), plan=variant.plan, layout=layout)
+    for tokens_BT in two_ranks.run(generate, spec, ids_BT):
+        assert torch.equal(tokens_BT, expected)
+
+
+@pytest.mark.parametrize("layout", [Layout(lanes=2), Layout(shards=2)], ids=["lanes", "shards"])
+def test_a_rank_holds_little_more_than_its_own_tensors(smoke, dense, layout):
+    variant = read_variant(smoke / "variants" / "cqil-p2.json")
+    spec = Spec(path=path_of(variant), plan=variant.plan, layout=layout)
+    whole = sum(weight.nbytes for weight in dense.parameters())
+    for peak, held in peak_facts(spec, torch.ones(1, 32, dtype=torch.long), 4):
+        assert held < whole
+        assert peak < 1.15 * held
+
+
+def path_of(variant):
+    """Ranks run in the project's folder, to which an embedded model's path is relative."""
+    return str(Path(variant.manifest["path"]).resolve())
