@@ -1,23 +1,22 @@
-"""What is measured before plans are chosen: layer similarity, and where groups should start.
+"""What is measured before plans are chosen: layer similarity, and what methods search for.
 
 Both look at calibration documents only, which no score ever sees.
 """
 
 from __future__ import annotations
 
+import json
+import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.config import parse_method
 from benchmarks.files import read_json, sha256_file, write_json
 from benchmarks.models import load_dense, load_tokenizer
 from benchmarks.progress import Progress
 from benchmarks.runtime import Runtime
-from benchmarks.scoring import Request, score
 from benchmarks.windows import text_windows
-from cqil.modeling import PlannedLlamaForCausalLM
-from cqil.plan import LayerPlan
-from cqil.selection.search import candidate_starts, search_start
-from cqil.selection.uniform import grouped_span
+from benchmarks.workbench import TextWorkbench
 from cqil.similarity import measure_similarity
 
 
@@ -39,35 +38,34 @@ def write_similarity(
 
 
 def write_search(
+    options: dict[str, Any],
     model: Path,
     texts: list[Path],
     documents: int,
     window: int,
-    group_size: int,
-    depth: int,
     grid: int,
     runtime: Runtime,
     out: Path,
 ) -> None:
-    """Scores a grid of starts by calibration perplexity (second half of each window)."""
+    """Runs a method's own search; its answers lie beside `out` and are never computed twice."""
+    method = parse_method("options", options)
     manifest = read_json(model)
     windows = text_windows(load_tokenizer(manifest), texts, "calibration", documents, window)
-    requests = [Request(*w.halves()) for w in windows]
-    scored = sum(len(request.continuation) for request in requests)
+    described = _described(texts, windows)
     dense = load_dense(manifest, runtime.start(), runtime.dtype)
-    span = grouped_span(manifest["num_layers"], depth, group_size)
-    count = len(candidate_starts(manifest["num_layers"], span, grid))
-
-    with Progress(f"search p={group_size} depth={depth}", count, "starts") as progress:
-
-        def nll_per_token(plan: LayerPlan) -> float:
-            planned = PlannedLlamaForCausalLM.from_dense(dense, plan)
-            total = -sum(s.loglikelihood for s in score(planned, requests))
-            progress.update()
-            return total / scored
-
-        found = search_start(manifest["num_layers"], group_size, depth, grid, nll_per_token)
-    write_json(out, found | {"calibration": _described(texts, windows), "scored_tokens": scored})
+    bench = TextWorkbench(
+        dense,
+        [w.tokens for w in windows],
+        grid,
+        out.parent / "answers",
+        key=json.dumps([manifest["sha256"], described, runtime.dtype], sort_keys=True),
+    )
+    began = time.monotonic()
+    with Progress(f"search {method.search_key}", 0, "evaluations") as progress:
+        bench.progress = progress
+        found = method.search(bench)
+    about = {"method": method.method, "calibration": described | {"window": window}}
+    write_json(out, about | {"seconds": round(time.monotonic() - began, 1)} | found)
 
 
 def _counted(windows: list[Any], progress: Progress) -> Any:

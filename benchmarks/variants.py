@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.config import parse_method
 from benchmarks.files import read_json, sha256_file, write_json
 from benchmarks.record import Model
-from cqil.method import Evidence, Similarity
+from cqil.method import Evidence, Merge, Similarity
 from cqil.plan import LayerPlan
 
 
@@ -22,6 +22,8 @@ class Variant:
     plan: LayerPlan
     manifest: dict[str, Any]
     """The manifest of the model that the plan is for."""
+    merges: tuple[Merge, ...] = ()
+    """Layers that take in others before the plan runs."""
 
     def result_fields(self) -> dict[str, Any]:
         """The fields of a result that say what was measured."""
@@ -49,9 +51,10 @@ def write_variant(
     evidence = Evidence(
         num_layers=manifest["num_layers"],
         similarity=None if similarity is None else Similarity.from_dict(read_json(similarity)),
-        start=None if found is None else found["start"],
+        found=found,
     )
     plan = method.plan(evidence)
+    merges = method.merges(evidence)
     data = {
         "variant": name,
         "method": method.method,
@@ -60,6 +63,7 @@ def write_variant(
         "slug": plan.slug,
         "depth": plan.depth,
         "plan": plan.to_dict(),
+        "merges": [asdict(merge) for merge in merges],
         "model": manifest,
         "similarity_sha256": None if similarity is None else sha256_file(similarity),
         "search": found,
@@ -71,4 +75,5 @@ def write_variant(
 def read_variant(path: Path) -> Variant:
     data = read_json(path)
     plan = LayerPlan.from_dict(data["plan"])
-    return Variant(data["variant"], data["method"], plan, data["model"])
+    merges = tuple(Merge(m["into"], tuple(m["taken"]), m["rule"]) for m in data["merges"])
+    return Variant(data["variant"], data["method"], plan, data["model"], merges)

@@ -7,8 +7,9 @@ To add one, drop a file with a `Method` subclass into `cqil/selection/`, `baseli
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -45,13 +46,58 @@ class Similarity:
 
 
 @dataclass(frozen=True)
+class Merge:
+    """LaCo (arXiv 2402.11187): one layer takes in those after it, which are then left out."""
+
+    into: int
+    taken: tuple[int, ...]
+    rule: Literal["paper", "notebook"] = "paper"
+    """`paper` adds each difference to the first layer; `notebook` ends with the last layer's."""
+
+
+@dataclass(frozen=True)
 class Evidence:
-    """What was measured before a plan is chosen; a method reads only what its `needs` names."""
+    """What was measured before a plan is chosen; a method reads only what it asked for."""
 
     num_layers: int
     similarity: Similarity | None = None
-    start: int | None = None
-    """First grouped layer that the grid search over calibration perplexity chose."""
+    found: dict[str, Any] | None = None
+    """What the method's own search has found."""
+
+
+class Workbench(Protocol):
+    """The dense model over calibration text, as a method's search sees it.
+
+    Every answer is stored, so that a search that was cut off goes on where it stopped.
+    """
+
+    num_layers: int
+    grid: int
+    """How many candidates a search over places tries, where it does not try all."""
+
+    def loss(self, plan: LayerPlan) -> float:
+        """Mean negative log-likelihood of the calibration text, nats a token."""
+        ...
+
+    def divergence(self, plan: LayerPlan) -> float:
+        """Mean KL divergence from the dense model's next token, nats a token."""
+        ...
+
+    def dependency(self) -> np.ndarray:
+        """[L, L]: entry (i, j) is the cosine distance of what layer j adds with and without i."""
+        ...
+
+    def salience(self, kind: Literal["magnitude", "taylor", "relative"]) -> np.ndarray:
+        """[L]: how much the weights of each layer matter."""
+        ...
+
+    def merged_similarity(self, merges: Sequence[Merge]) -> float:
+        """Mean cosine of final states, all positions, of the merged model with the dense one's."""
+        ...
+
+    def expect(self, evaluations: int) -> None:
+        """How many evaluations the search will take at most; for the progress line."""
+        ...
 
 
 class Method(BaseModel, ABC):
@@ -68,13 +114,21 @@ class Method(BaseModel, ABC):
         return False
 
     @property
-    def search(self) -> tuple[int, int] | None:
-        """Group size and depth of the grid search that it needs, if any."""
+    def search_key(self) -> str | None:
+        """Name of the search that it needs, if any; methods with one key share its outcome."""
         return None
+
+    def search(self, workbench: Workbench) -> dict[str, Any]:
+        """What `plan` needs to know, as plain JSON. Called only where there is a `search_key`."""
+        raise NotImplementedError(f"{self.method} has no search")
 
     @abstractmethod
     def plan(self, evidence: Evidence) -> LayerPlan:
         """Raises ValueError where the options do not fit the checkpoint."""
+
+    def merges(self, evidence: Evidence) -> tuple[Merge, ...]:
+        """Weights that change before the plan runs; none for all methods but LaCo."""
+        return ()
 
 
 def check_depth_option(depth: int, num_layers: int) -> None:

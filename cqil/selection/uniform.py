@@ -1,14 +1,15 @@
 """CQIL's own rule: one run of middle layers in consecutive groups of equal size.
 
 S, E, p and d of arXiv 2404.06709. The paper leaves S and E to the user; here they may be left out,
-and a small grid of starts is scored by calibration perplexity (`search.py`).
+and a small grid of starts is scored by calibration perplexity. The grid is scored without bypass, so
+that variants which differ in the bypass alone share their groups and can be compared pair by pair.
 """
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from cqil.method import Depth, Evidence, Method, check_depth_option
+from cqil.method import Depth, Evidence, Method, Workbench, check_depth_option
 from cqil.plan import BypassTarget, LayerPlan, uniform_plan
 
 
@@ -31,8 +32,12 @@ class Uniform(Method):
         return self
 
     @property
-    def search(self) -> tuple[int, int] | None:
-        return None if self.depth is None else (self.group_size, self.depth)
+    def search_key(self) -> str | None:
+        return None if self.depth is None else f"uniform-P{self.group_size}-G{self.depth}"
+
+    def search(self, workbench: Workbench) -> dict[str, Any]:
+        assert self.depth is not None
+        return search_start(workbench, self.group_size, self.depth)
 
     def plan(self, evidence: Evidence) -> LayerPlan:
         start, end = self._ends(evidence)
@@ -43,10 +48,10 @@ class Uniform(Method):
     def _ends(self, evidence: Evidence) -> tuple[int, int]:
         if self.start is not None and self.end is not None:
             return self.start, self.end
-        if evidence.start is None or self.depth is None:
+        if evidence.found is None or self.depth is None:
             raise ValueError("start: the grid search has not been run for this depth")
         span = grouped_span(evidence.num_layers, self.depth, self.group_size)
-        return evidence.start, evidence.start + span
+        return evidence.found["start"], evidence.found["start"] + span
 
 
 def grouped_span(num_layers: int, depth: int, group_size: int) -> int:
@@ -64,3 +69,27 @@ def grouped_span(num_layers: int, depth: int, group_size: int) -> int:
             f"give {least} at the least"
         )
     return span
+
+
+def candidate_starts(num_layers: int, span: int, grid: int) -> list[int]:
+    """At most `grid` evenly spaced starts; the first and last layer stay alone where they can."""
+    room = num_layers - span
+    low, high = (1, room - 1) if room >= 2 else (0, room)
+    count = min(grid, high - low + 1)
+    if count == 1:
+        return [(low + high) // 2]
+    return sorted({round(low + i * (high - low) / (count - 1)) for i in range(count)})
+
+
+def search_start(workbench: Workbench, group_size: int, depth: int) -> dict[str, Any]:
+    """Scores every candidate; returns group_size, depth, the grid with its scores, and the start."""
+    layers = workbench.num_layers
+    span = grouped_span(layers, depth, group_size)
+    starts = candidate_starts(layers, span, workbench.grid)
+    workbench.expect(len(starts))
+    rows = []
+    for start in starts:
+        plan = uniform_plan(layers, start, start + span, group_size)
+        rows.append({"start": start, "end": start + span, "nll": workbench.loss(plan)})
+    best = min(rows, key=lambda row: row["nll"])
+    return {"group_size": group_size, "depth": depth, "grid": rows, "start": best["start"]}
