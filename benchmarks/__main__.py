@@ -22,6 +22,7 @@ Out = Annotated[Path, typer.Option(help="File or folder to write")]
 Wheel = Annotated[Path, typer.Option(help="Wheel fetched before")]
 ModelFile = Annotated[Path, typer.Option("--model", help="Manifest of the model")]
 VariantFile = Annotated[Path, typer.Option("--variant", help="Manifest of the variant")]
+Options = Annotated[str, typer.Option(help="Method and its options, as JSON")]
 Texts = Annotated[list[Path], typer.Option("--text", help="Documents, one JSON a line")]
 Documents = Annotated[int | None, typer.Option(help="Documents of each; all if left out")]
 Window = Annotated[int, typer.Option(help="Tokens a window")]
@@ -86,30 +87,29 @@ def similarity(
 
 @app.command()
 def search(
+    options: Options,
     model: ModelFile,
     text: Texts,
     documents: Documents,
     window: Window,
-    group_size: Annotated[int, typer.Option(help="Layers that share one input")],
-    depth: Annotated[int, typer.Option(help="Sequential stages left")],
-    grid: Annotated[int, typer.Option(help="Starts to try")],
+    grid: Annotated[int, typer.Option(help="Places to try, where not all are tried")],
     out: Out,
     device: Device = "auto",
     dtype: Dtype = "float32",
     threads: Threads = 1,
 ) -> None:
-    """Find where groups should start, by calibration perplexity."""
+    """Run a method's search on calibration text."""
     from benchmarks.calibration import write_search
     from benchmarks.runtime import Runtime
 
     runtime = Runtime(device=device, dtype=dtype, threads=threads, seed=0)
-    write_search(model, text, documents, window, group_size, depth, grid, runtime, out)
+    write_search(json.loads(options), model, text, documents, window, grid, runtime, out)
 
 
 @app.command()
 def variant(
     name: str,
-    options: Annotated[str, typer.Option(help="Method and its options, as JSON")],
+    options: Options,
     model: ModelFile,
     out: Out,
     similarity: Annotated[Path | None, typer.Option(help="If the method needs it")] = None,

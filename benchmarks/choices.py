@@ -83,7 +83,7 @@ def measure_choices(
         manager = TaskManager(include_path=str(folder), include_defaults=False)
         limits = {leaf: tasks[task] for task in tasks for leaf in leaf_tasks(task)}
         loaded = manager.load(list(limits))["tasks"]
-        model = load_planned(variant.manifest, variant.plan, device, runtime.dtype)
+        model = load_planned(variant, device, runtime.dtype)
         label = f"{variant.name} {'+'.join(tasks)}"
         lm = PhaseAwareLM(model, load_tokenizer(variant.manifest), label)
         drawn = {

@@ -17,9 +17,10 @@ from transformers.utils.logging import disable_progress_bar
 
 from benchmarks.assets import TABLE, check_sha256, extract
 from benchmarks.files import sha256_files, write_json
+from benchmarks.variants import Variant
 from cqil.modeling import PlannedLlamaForCausalLM
 from cqil.modeling.checkpoints import locate, read_config
-from cqil.plan import LayerPlan
+from cqil.modeling.merging import apply_merges
 
 disable_progress_bar()
 
@@ -89,10 +90,11 @@ def load_dense(manifest: dict[str, Any], device: str, dtype: str) -> LlamaForCau
     return model.to(device).eval()
 
 
-def load_planned(
-    manifest: dict[str, Any], plan: LayerPlan, device: str, dtype: str
-) -> PlannedLlamaForCausalLM:
-    return PlannedLlamaForCausalLM.from_dense(load_dense(manifest, device, dtype), plan)
+def load_planned(variant: Variant, device: str, dtype: str) -> PlannedLlamaForCausalLM:
+    """The variant's plan over its model, merged layers included."""
+    dense = load_dense(variant.manifest, device, dtype)
+    apply_merges(dense, variant.merges)
+    return PlannedLlamaForCausalLM.from_dense(dense, variant.plan)
 
 
 def load_tokenizer(manifest: dict[str, Any]) -> PreTrainedTokenizerBase:

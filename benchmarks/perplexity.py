@@ -22,7 +22,7 @@ def measure_perplexity(
     def measure(device: str) -> dict[str, Any]:
         tokenizer = load_tokenizer(variant.manifest)
         windows = text_windows(tokenizer, texts, "evaluation", documents, window)
-        model = load_planned(variant.manifest, variant.plan, device, runtime.dtype)
+        model = load_planned(variant, device, runtime.dtype)
         requests = [Request(*w.halves()) for w in windows]
         with Progress(f"{variant.name} perplexity", len(windows), "windows") as progress:
             scores = score(model, requests, on_done=progress.to)

@@ -115,7 +115,9 @@ class TextWorkbench:
         """The state [B, T, H] after the last stage. Plans with an own prefill are not searched."""
         assert plan.prefill is None
         # Single layers do the same whatever the bypass, so plans share them.
-        keys = [(s, None if len(s) == 1 else (plan.bypass, plan.bypass_target)) for s in plan.groups]
+        keys = [
+            (s, None if len(s) == 1 else (plan.bypass, plan.bypass_target)) for s in plan.groups
+        ]
         done = next((n for n in range(len(keys), 0, -1) if tuple(keys[:n]) in self._states), 0)
         x_BTH = self._states[tuple(keys[:done])] if done else self._embedded_BTH
         for n in range(done, len(keys)):
@@ -174,7 +176,7 @@ class TextWorkbench:
         return [sum(float(w.abs().double().sum()) for w in layer.parameters()) for layer in layers]
 
     def _taylor(self) -> list[float]:
-        """Sum over weights of |sum over windows of weight x gradient|: signs cancel over windows."""
+        """Sum over weights of |sum over windows of weight x gradient|: signs may cancel."""
         layers = self.dense.model.layers
         frozen = [p for p in self.dense.parameters() if not p.requires_grad]
         self.dense.requires_grad_(True)

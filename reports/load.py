@@ -80,12 +80,13 @@ def load_results(folder: Path) -> Results:
     if not records:
         raise ValueError(f"{folder}: holds no results; run the workflow first")
     similarity = folder / "similarity.json"
+    searches = [read_json(path) for path in sorted((folder / "search").glob("*.json"))]
     return Results(
         config=config,
         model=model,
         variants=variants,
         similarity=Similarity.from_dict(read_json(similarity)) if similarity.exists() else None,
-        searches=[read_json(path) for path in sorted((folder / "search").glob("*.json"))],
+        searches=[s for s in searches if "grid" in s],
         **{kind: _frame(records, kind) for kind in KINDS},
         records=records,
         missing=pd.DataFrame(missing, columns=["measurement", "variant", "status", "reason"]),

@@ -1,5 +1,6 @@
 # Names and helpers that the rules share. The configuration is checked here, before any job.
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -17,6 +18,10 @@ except ValueError as error:
 
 WHEELS = {wheel_file(name): name for name in TABLE["wheels"]}
 VARIANTS = {name: parse_method(name, options) for name, options in RUN.variants.items()}
+# Variants whose searches have one key share the outcome; any of them can run it.
+SEARCHES = {
+    method.search_key: name for name, method in VARIANTS.items() if method.search_key
+}
 RESULTS = f"results/{RUN.name}"
 MODEL = f"resources/models/{RUN.model_folder}"
 
@@ -47,8 +52,7 @@ CALIBRATION = f"--device {'cpu' if RUN.device == 'cpu' else 'auto'} --dtype {RUN
 wildcard_constraints:
     variant="|".join(VARIANTS),
     suite="|".join(RUN.choices) or "none",
-    group_size=r"\d+",
-    depth=r"\d+",
+    search="|".join(map(re.escape, SEARCHES)) or "none",
 
 
 def wheel_of(asset):
@@ -77,7 +81,6 @@ def evidence(wildcards):
     files = {}
     if method.needs_similarity:
         files["similarity"] = f"{RESULTS}/similarity.json"
-    if method.search:
-        group_size, depth = method.search
-        files["search"] = f"{RESULTS}/search/P{group_size}-G{depth}.json"
+    if method.search_key:
+        files["search"] = f"{RESULTS}/search/{method.search_key}.json"
     return files

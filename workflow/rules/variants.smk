@@ -29,24 +29,30 @@ rule search:
         model=f"{MODEL}/manifest.json",
         texts=texts(RUN.calibration),
     output:
-        f"{RESULTS}/search/P{{group_size}}-G{{depth}}.json",
+        f"{RESULTS}/search/{{search}}.json",
     log:
-        f"{RESULTS}/logs/search/P{{group_size}}-G{{depth}}.log",
+        f"{RESULTS}/logs/search/{{search}}.log",
     conda:
         "../../environment.yml"
     threads: THREADS
     resources:
         gpu=GPUS,
     params:
-        code=fingerprint("benchmarks.calibration"),
+        code=lambda wildcards: fingerprint(
+            "benchmarks.calibration",
+            type(VARIANTS[SEARCHES[wildcards.search]]).__module__,
+        ),
+        options=lambda wildcards: shlex.quote(
+            json.dumps(RUN.variants[SEARCHES[wildcards.search]])
+        ),
         texts=lambda wildcards, input: repeated("text", input.texts),
-        grid=f"--grid {RUN.search.grid} --documents {RUN.search.documents} "
+        settings=f"--grid {RUN.search.grid} --documents {RUN.search.documents} "
         f"--window {RUN.search.window}",
         runtime=CALIBRATION,
     shell:
-        "python -m benchmarks search --model {input.model} {params.texts} {params.grid} "
-        "--group-size {wildcards.group_size} --depth {wildcards.depth} "
-        "{params.runtime} --threads {threads} --out {output} 2>&1 | tee {log}"
+        "python -m benchmarks search --options {params.options} --model {input.model} "
+        "{params.texts} {params.settings} {params.runtime} --threads {threads} --out {output} "
+        "2>&1 | tee {log}"
 
 
 rule variant:
