@@ -7,12 +7,13 @@ import inspect
 import pkgutil
 from functools import cache
 
+import baselines.orders
 import baselines.removal
 import baselines.skipping
 import cqil.selection
 from cqil.method import Method
 
-_FOLDERS = (cqil.selection, baselines.removal, baselines.skipping)
+_FOLDERS = (cqil.selection, baselines.removal, baselines.skipping, baselines.orders)
 
 
 @cache

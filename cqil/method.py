@@ -1,7 +1,7 @@
 """What a method is: options that validate themselves, and a `plan` made from evidence.
 
-To add one, drop a file with a `Method` subclass into `cqil/selection/`, `baselines/removal/` or
-`baselines/skipping/`; `baselines/registry.py` finds it. Imports no torch.
+To add one, drop a file with a `Method` subclass into `cqil/selection/` or a folder of `baselines/`
+(`removal/`, `skipping/`, `orders/`); `baselines/registry.py` finds it. Imports no torch.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from cqil.plan import LayerPlan
+from cqil.schedule import Schedule
 
 Depth = Annotated[int, Field(ge=1, description="Sequential stages left of the whole depth")]
 
@@ -64,6 +65,13 @@ class Evidence:
     found: dict[str, Any] | None = None
     """What the method's own search has found."""
 
+    @property
+    def outcome(self) -> dict[str, Any]:
+        """What the search found. Raises ValueError where it has not been run."""
+        if self.found is None:
+            raise ValueError("search: has not been run for this variant; run the workflow first")
+        return self.found
+
 
 class Workbench(Protocol):
     """The dense model over calibration text, as a method's search sees it.
@@ -106,7 +114,7 @@ class Method(BaseModel, ABC):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     family: ClassVar[str]
-    """How reports group it: dense, cqil, removal or skipping."""
+    """How reports group it: dense, cqil, order, removal or skipping."""
     method: str
 
     @property
@@ -125,6 +133,10 @@ class Method(BaseModel, ABC):
     @abstractmethod
     def plan(self, evidence: Evidence) -> LayerPlan:
         """Raises ValueError where the options do not fit the checkpoint."""
+
+    def schedule(self, evidence: Evidence) -> Schedule | None:
+        """Plans that follow one another from token to token; None where `plan` serves them all."""
+        return None
 
     def merges(self, evidence: Evidence) -> tuple[Merge, ...]:
         """Weights that change before the plan runs; none for all methods but LaCo."""

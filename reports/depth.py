@@ -108,7 +108,7 @@ def _by_family(variants: Iterable[Variant]) -> list[Variant]:
 
 def _dodged(variants: Iterable[Variant]) -> Iterable[tuple[Variant, float]]:
     """Variants with their depth, shifted so that those of one depth stand side by side."""
-    by_depth: dict[int, list[Variant]] = {}
+    by_depth: dict[float, list[Variant]] = {}
     for variant in _by_family(variants):
         by_depth.setdefault(variant.plan.depth, []).append(variant)
     step = min(0.32, 2.4 / max(map(len, by_depth.values()), default=1))

@@ -38,14 +38,16 @@ def similarity(results: Results) -> Figure | None:
 
 def searches(results: Results) -> Figure | None:
     """Calibration perplexity of every start that was tried; the filled point was chosen."""
-    if not results.searches:
+    # Other searches than that for a start are told in the plans that they chose.
+    shown = [search for search in results.searches if "start" in search and "grid" in search]
+    if not shown:
         return None
-    rows = math.ceil(len(results.searches) / 2)
+    rows = math.ceil(len(shown) / 2)
     figure = Figure(figsize=(5.2, 0.5 + 1.8 * rows))
     panels = list(figure.subplots(rows, 2, squeeze=False).flat)
-    for axes, search in zip(panels, results.searches, strict=False):
+    for axes, search in zip(panels, shown, strict=False):
         _search(axes, search)
-    for axes in panels[len(results.searches) :]:
+    for axes in panels[len(shown) :]:
         axes.set_visible(False)
     return figure
 

@@ -15,6 +15,7 @@ from benchmarks.files import write_atomically
 from reports import (
     background,
     comparisons,
+    curves,
     depth,
     figures,
     measures,
@@ -60,6 +61,7 @@ def build_report(results: Results) -> Report:
     bypass = comparisons.bypass_modes(results)
     drawn = {
         "perplexity-by-depth": depth.perplexity_by_depth(results, perplexities),
+        "rules": curves.perplexity_curves(results, perplexities),
         "accuracy-by-depth": depth.accuracy_by_depth(results, accuracies),
         "similarity": figures.similarity(results),
         "plans": plans.plans(results),
@@ -71,6 +73,7 @@ def build_report(results: Results) -> Report:
         scores.variants_table(results, perplexities, accuracies),
         scores.perplexity_table(perplexities),
         scores.accuracy_table(accuracies),
+        curves.curves_table(results, perplexities),
         tables.removal_table(removal),
         tables.bypass_table(bypass),
         tables.latency_table(results, latencies),

@@ -17,9 +17,21 @@ mpl.use("agg")
 
 INK = "#010203"
 """Text and lines; the page turns it into the reader's text colour, for dark schemes."""
-FAMILIES = {"dense": "Dense", "cqil": "CQIL", "removal": "Removal", "skipping": "Skipping"}
+FAMILIES = {
+    "dense": "Dense",
+    "cqil": "CQIL",
+    "order": "Other order",
+    "removal": "Removal",
+    "skipping": "Skipping",
+}
 # Okabe and Ito's palette, told apart with any colour vision.
-COLOURS = {"dense": INK, "cqil": "#0072B2", "removal": "#D55E00", "skipping": "#009E73"}
+COLOURS = {
+    "dense": INK,
+    "cqil": "#0072B2",
+    "order": "#CC79A7",
+    "removal": "#D55E00",
+    "skipping": "#009E73",
+}
 BYPASS_FILLS = {
     "none": "none",
     "ffn": "full",
@@ -27,9 +39,28 @@ BYPASS_FILLS = {
     "two-way": "top",
     "mean": "bottom",
 }
-REMOVAL_FILLS = {"shortgpt": "full", "gromov": "none", "random": "left"}
-SKIPPING_FILLS = {"code": "full", "even": "none"}
-REMOVAL_NAMES = {"shortgpt": "ShortGPT", "gromov": "Gromov", "random": "Random"}
+# Method, or the option that tells its variants apart -> label, marker, fill.
+LOOKS = {
+    "shortgpt": ("ShortGPT removal", "s", "full"),
+    "gromov": ("Gromov removal", "s", "none"),
+    "random": ("Random removal", "s", "left"),
+    "last-n": ("Last-layers removal", "s", "right"),
+    "magnitude": ("Magnitude removal", "s", "top"),
+    "relative-magnitude": ("Relative-magnitude removal", "s", "bottom"),
+    "ppl": ("Shortened LLaMA, perplexity", "X", "full"),
+    "taylor": ("Shortened LLaMA, Taylor", "X", "none"),
+    "sleb": ("SLEB removal", "P", "full"),
+    "blockpruner": ("BlockPruner removal", "P", "none"),
+    "paper laco": ("LaCo merging", "h", "full"),
+    "notebook laco": ("LaCo merging, notebook rule", "h", "none"),
+    "code": ("Skipping, code rule", "v", "full"),
+    "even": ("Skipping, even rule", "v", "none"),
+    "paper": ("Skipping, paper rule", "v", "left"),
+    "skipdecode": ("SkipDecode, shallowest", "v", "right"),
+    "layer-parallel": ("Layer Parallelism", "d", "full"),
+    "painters": ("Painters", "d", "none"),
+    "parallel-attention": ("Parallel attention and MLP", "d", "left"),
+}
 
 
 @dataclass(frozen=True)
@@ -53,17 +84,21 @@ class Look:
 def look(variant: Variant) -> Look:
     """Variants of one rule look the same, whatever their depth or seed."""
     colour = COLOURS[variant.family]
+    if variant.family == "dense":
+        return Look("Dense", colour, "*", "full")
     if variant.family == "cqil":
         size, mode = variant.plan.max_group_size, bypass_mode(variant)
         shape, fill = {2: "o", 4: "D"}.get(size, "p"), BYPASS_FILLS[mode.split(" ")[0]]
         return Look(f"CQIL p={size}, bypass {mode}", colour, shape, fill)
-    if variant.family == "removal":
-        name = REMOVAL_NAMES.get(variant.method, variant.method)
-        return Look(f"{name} removal", colour, "s", REMOVAL_FILLS.get(variant.method, "full"))
-    if variant.family == "skipping":
-        rule = variant.options.get("rule", variant.method)
-        return Look(f"Skipping, {rule} rule", colour, "v", SKIPPING_FILLS.get(rule, "full"))
-    return Look("Dense", colour, "*", "full")
+    label, marker, fill = LOOKS.get(_rule(variant), (variant.method, "H", "full"))
+    return Look(label, colour, marker, fill)
+
+
+def _rule(variant: Variant) -> str:
+    """What tells the variants of one method apart, where its options do; else the method."""
+    if variant.method == "laco":
+        return f"{variant.options.get('rule', 'paper')} laco"
+    return str(variant.options.get("criterion") or variant.options.get("rule") or variant.method)
 
 
 def bypass_mode(variant: Variant) -> str:

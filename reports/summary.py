@@ -43,7 +43,7 @@ def accuracy_range(accuracies: pd.DataFrame) -> Iterator[str]:
 
 
 def _best_by_depth(results: Results, pooled: pd.DataFrame) -> list[str]:
-    by_depth: dict[int, list[str]] = {}
+    by_depth: dict[float, list[str]] = {}
     for name in pooled.index.drop(DENSE):
         by_depth.setdefault(results.variants[name].plan.depth, []).append(name)
     found = []
@@ -51,7 +51,7 @@ def _best_by_depth(results: Results, pooled: pd.DataFrame) -> list[str]:
         name = min(names, key=lambda n: pooled.loc[n, "perplexity"].value)
         ratio = numbers.with_interval(pooled.loc[name, "ratio"], numbers.times)
         value = numbers.significant(pooled.loc[name, "perplexity"].value)
-        found.append(f"at {depth}, {name} with {value} ({ratio} dense)")
+        found.append(f"at {depth:g}, {name} with {value} ({ratio} dense)")
     return found
 
 
@@ -65,7 +65,9 @@ def removal_verdicts(comparison: pd.DataFrame) -> Iterator[tuple[str, str]]:
             answer = "No"
         else:
             answer = "Not decided by these windows"
-        question = f"Is {grouped} lower in perplexity than every removal measured at depth {depth}?"
+        question = (
+            f"Is {grouped} lower in perplexity than every removal measured at depth {depth:g}?"
+        )
         yield f"{question} {answer}.", _removal_numbers(rows)
 
 

@@ -83,7 +83,7 @@ def removal_table(comparison: pd.DataFrame) -> Table:
     """Grouping against removal at the same depth."""
     shown = pd.DataFrame(
         {
-            "depth": comparison["depth"].astype(str),
+            "depth": comparison["depth"].map("{:g}".format),
             "grouped": comparison["grouped"],
             "removal": comparison["removal"],
             "perplexity, removal / grouped": [
@@ -101,7 +101,7 @@ def bypass_table(comparison: pd.DataFrame) -> Table:
     shown = pd.DataFrame(
         {
             "groups of": comparison["group_size"].astype(str),
-            "depth": comparison["depth"].astype(str),
+            "depth": comparison["depth"].map("{:g}".format),
             "bypass": comparison["bypass"],
             "variant": comparison["variant"],
             "perplexity": comparison["perplexity"].map(numbers.with_interval),

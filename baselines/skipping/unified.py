@@ -1,10 +1,13 @@
 """Unified Layer Skipping (arXiv 2404.06954): one spread subset of layers for generated tokens.
 
-The prompt runs at full depth. `code` is the rule of the released training script; `even` spaces the
-kept layers as evenly as whole numbers allow, and so reaches any depth.
+The prompt runs at full depth. `code` is the rule of the released training script, `paper` that of
+the paper; they differ at large ratios. `even` spaces the kept layers as evenly as whole numbers
+allow, and so reaches any depth. The sources know whole ratios only; here fractions are legal.
 """
 
+import logging
 import math
+from fractions import Fraction
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -12,25 +15,33 @@ from pydantic import Field, model_validator
 from cqil.method import Depth, Evidence, Method, check_depth_option
 from cqil.plan import LayerPlan, kept_layers_plan
 
+_LOG = logging.getLogger(__name__)
+
 
 class UnifiedSkipping(Method):
     family: ClassVar[str] = "skipping"
     method: Literal["unified"] = "unified"
-    rule: Literal["code", "even"] = Field(description="How the kept layers are spaced")
-    speedup: float | None = Field(default=None, gt=1, description="Target ratio; for rule code")
+    rule: Literal["code", "paper", "even"] = Field(description="How the kept layers are spaced")
+    speedup: float | None = Field(
+        default=None,
+        gt=1,
+        allow_inf_nan=False,
+        description="Target ratio; for rules code and paper",
+    )
     depth: Depth | None = Field(default=None, description="Layers kept; for rule even")
 
     @model_validator(mode="after")
     def _one_target(self) -> "UnifiedSkipping":
-        wanted, other = ("speedup", "depth") if self.rule == "code" else ("depth", "speedup")
+        wanted, other = ("depth", "speedup") if self.rule == "even" else ("speedup", "depth")
         if getattr(self, wanted) is None or getattr(self, other) is not None:
             raise ValueError(f"{wanted}: rule {self.rule} takes {wanted} and not {other}")
         return self
 
     def plan(self, evidence: Evidence) -> LayerPlan:
-        if self.rule == "code":
+        if self.rule != "even":
             assert self.speedup is not None
-            kept = code_rule(evidence.num_layers, self.speedup)
+            spaced = code_rule if self.rule == "code" else paper_rule
+            kept = spaced(evidence.num_layers, self.speedup)
         else:
             assert self.depth is not None
             kept = even_rule(evidence.num_layers, self.depth)
@@ -38,16 +49,43 @@ class UnifiedSkipping(Method):
 
 
 def code_rule(num_layers: int, speedup: float) -> list[int]:
-    """M = floor(L / speedup) layers: both ends, and multiples of floor(L / (M - 1)) from below."""
-    keep = math.floor(num_layers / speedup)
+    """M = floor(L / speedup) layers: both ends, and multiples of floor(L / (M - 1)) from below.
+
+    Below a ratio of 2 that step can be 1, and what is kept is a block; the log then says so.
+    """
+    keep = layers_kept(num_layers, speedup)
+    step = num_layers // (keep - 1)
+    if step == 1:
+        _LOG.warning(
+            "unified: rule code at speedup %g keeps one block, layers 0 to %d, and the last; "
+            "rules paper and even spread them",
+            speedup,
+            keep - 2,
+        )
+    middle = [layer for layer in range(1, num_layers - 1) if layer % step == 0]
+    return [0, *middle[: keep - 2], num_layers - 1]
+
+
+def paper_rule(num_layers: int, speedup: float) -> list[int]:
+    """As many as `code_rule`: both ends, and multiples of the ratio from below, rounded down."""
+    keep = layers_kept(num_layers, speedup)
+    return [*(math.floor(i * _exact(speedup)) for i in range(keep - 1)), num_layers - 1]
+
+
+def layers_kept(num_layers: int, speedup: float) -> int:
+    """floor(L / speedup); ValueError where that is less than both ends."""
+    keep = math.floor(num_layers / _exact(speedup))
     if keep < 2:
         raise ValueError(
             f"speedup: {speedup} leaves {keep} of {num_layers} layers; the rule keeps both ends, "
             f"so choose at most {num_layers / 2:g}"
         )
-    step = num_layers // (keep - 1)
-    middle = [layer for layer in range(1, num_layers - 1) if layer % step == 0]
-    return [0, *middle[: keep - 2], num_layers - 1]
+    return keep
+
+
+def _exact(speedup: float) -> Fraction:
+    """The ratio as it is written: 33 / 1.1 is 30, and not the 29.99... of binary fractions."""
+    return Fraction(str(speedup))
 
 
 def even_rule(num_layers: int, depth: int) -> list[int]:

@@ -1,43 +1,42 @@
 """CQIL's own rule: one run of middle layers in consecutive groups of equal size.
 
 S, E, p and d of arXiv 2404.06709. The paper leaves S and E to the user; here they may be left out,
-and a small grid of starts is scored by calibration perplexity. The grid is scored without bypass, so
-that variants which differ in the bypass alone share their groups and can be compared pair by pair.
+and a small grid of starts is scored by calibration perplexity. The grid is scored without bypass,
+so that variants which differ in the bypass alone share their groups and can be compared in pairs.
 """
 
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from cqil.method import Depth, Evidence, Method, Workbench, check_depth_option
-from cqil.plan import BypassTarget, LayerPlan, uniform_plan
+from cqil.method import Evidence, Method, Workbench
+from cqil.plan import LayerPlan, uniform_plan
+from cqil.selection.grouping import Grouping, check_reachable
 
 
-class Uniform(Method):
+class Uniform(Grouping, Method):
     family: ClassVar[str] = "cqil"
+    instead_of_depth: ClassVar[tuple[str, ...]] = ("start",)
     method: Literal["uniform"] = "uniform"
     group_size: int = Field(ge=2, description="p, layers that share one input")
-    depth: Depth | None = Field(default=None, description="Stages left; the start is searched for")
-    start: int | None = Field(default=None, ge=0, description="S, first grouped layer, 0-based")
+    start: int | None = Field(
+        default=None, ge=0, description="S, first grouped layer, 0-based; searched for without"
+    )
     end: int | None = Field(default=None, ge=1, description="E, exclusive")
-    bypass: int = Field(default=0, ge=0, description="d, distance of the attention bypass")
-    bypass_target: BypassTarget = Field(default="ffn", description="Where the bypass goes")
 
     @model_validator(mode="after")
-    def _depth_or_ends(self) -> "Uniform":
+    def _both_ends(self) -> "Uniform":
         if (self.start is None) != (self.end is None):
             raise ValueError("start, end: give both or neither")
-        if (self.depth is None) == (self.start is None):
-            raise ValueError("depth: give either depth or start and end")
         return self
 
     @property
     def search_key(self) -> str | None:
-        return None if self.depth is None else f"uniform-P{self.group_size}-G{self.depth}"
+        return None if self.start is not None else f"uniform-P{self.group_size}-{self.target_key}"
 
     def search(self, workbench: Workbench) -> dict[str, Any]:
-        assert self.depth is not None
-        return search_start(workbench, self.group_size, self.depth)
+        depth = self.target_depth(workbench.num_layers)
+        return search_start(workbench, self.group_size, depth)
 
     def plan(self, evidence: Evidence) -> LayerPlan:
         start, end = self._ends(evidence)
@@ -48,10 +47,10 @@ class Uniform(Method):
     def _ends(self, evidence: Evidence) -> tuple[int, int]:
         if self.start is not None and self.end is not None:
             return self.start, self.end
-        if evidence.found is None or self.depth is None:
-            raise ValueError("start: the grid search has not been run for this depth")
-        span = grouped_span(evidence.num_layers, self.depth, self.group_size)
-        return evidence.found["start"], evidence.found["start"] + span
+        depth = self.target_depth(evidence.num_layers)
+        span = grouped_span(evidence.num_layers, depth, self.group_size)
+        start = evidence.outcome["start"]
+        return start, start + span
 
 
 def grouped_span(num_layers: int, depth: int, group_size: int) -> int:
@@ -59,16 +58,9 @@ def grouped_span(num_layers: int, depth: int, group_size: int) -> int:
 
     Raises ValueError where groups of this size cannot reach it.
     """
-    check_depth_option(depth, num_layers)
+    check_reachable(depth, num_layers, group_size)
     saved = num_layers - depth
-    span = saved + -(-saved // (group_size - 1))
-    if span > num_layers:
-        least = -(-num_layers // group_size)
-        raise ValueError(
-            f"depth: {depth} is out of reach with group_size {group_size}; {num_layers} layers "
-            f"give {least} at the least"
-        )
-    return span
+    return saved + -(-saved // (group_size - 1))
 
 
 def candidate_starts(num_layers: int, span: int, grid: int) -> list[int]:
@@ -82,7 +74,7 @@ def candidate_starts(num_layers: int, span: int, grid: int) -> list[int]:
 
 
 def search_start(workbench: Workbench, group_size: int, depth: int) -> dict[str, Any]:
-    """Scores every candidate; returns group_size, depth, the grid with its scores, and the start."""
+    """Scores every candidate; returns group_size, depth, the grid with its scores and the start."""
     layers = workbench.num_layers
     span = grouped_span(layers, depth, group_size)
     starts = candidate_starts(layers, span, workbench.grid)

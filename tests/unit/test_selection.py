@@ -1,18 +1,18 @@
 """CQIL's uniform groups: every reachable depth is reached, and the search takes the best start."""
 
 import pytest
+from fake_workbench import FakeWorkbench, run
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from cqil import uniform_plan
 from cqil.method import Evidence
-from cqil.selection.search import candidate_starts, search_start
-from cqil.selection.uniform import Uniform, grouped_span
+from cqil.selection.uniform import Uniform, candidate_starts, grouped_span
 
 
 def evidence(num_layers, **found):
-    return Evidence(num_layers=num_layers, **found)
+    return Evidence(num_layers=num_layers, found=found)
 
 
 @st.composite
@@ -29,7 +29,6 @@ def test_uniform_reaches_every_feasible_depth_exactly(case, start):
     start = min(start, num_layers - span)
     assert uniform_plan(num_layers, start, start + span, size).depth == depth
     method = Uniform(group_size=size, depth=depth)
-    assert method.search == (size, depth)
     assert method.plan(evidence(num_layers, start=start)).depth == depth
 
 
@@ -44,7 +43,7 @@ def test_depth_below_the_least_is_refused(case):
 
 def test_uniform_with_ends_needs_no_search():
     method = Uniform(group_size=4, start=14, end=30, bypass=1, bypass_target="two-way")
-    assert method.search is None
+    assert method.search_key is None
     assert method.plan(evidence(32)) == uniform_plan(32, 14, 30, 4, 1, "two-way")
 
 
@@ -64,19 +63,32 @@ def test_released_configurations_have_the_published_depth(start, end, size, dept
         {"start": 2},
         {"end": 6},
         {"depth": 5, "start": 2, "end": 6},
+        {"speedup": 1.5, "start": 2, "end": 6},
+        {"depth": 5, "speedup": 1.5},
         {"depth": 5, "end": 6},
         {"depth": 0},
+        {"speedup": 1},
         {"depth": 5, "bypass_target": "attention"},
     ],
 )
-def test_uniform_takes_either_depth_or_both_ends(options):
+def test_uniform_takes_one_of_depth_speedup_and_both_ends(options):
     with pytest.raises(ValidationError):
         Uniform(group_size=2, **options)
 
 
 def test_uniform_with_a_depth_waits_for_the_search():
-    with pytest.raises(ValueError, match=r"\Astart: [^\n]*\Z"):
-        Uniform(group_size=2, depth=5).plan(evidence(8))
+    with pytest.raises(ValueError, match=r"\Asearch: [^\n]*\Z"):
+        Uniform(group_size=2, depth=5).plan(Evidence(num_layers=8))
+
+
+def test_search_is_shared_by_variants_that_differ_in_the_bypass_alone():
+    key = Uniform(group_size=2, depth=5).search_key
+    assert Uniform(group_size=2, depth=5, bypass=1, bypass_target="two-way").search_key == key
+    others = [Uniform(group_size=3, depth=5), Uniform(group_size=2, depth=6)]
+    assert (
+        len({key, *(m.search_key for m in others), Uniform(group_size=2, speedup=5).search_key})
+        == 4
+    )
 
 
 @given(st.data())
@@ -99,17 +111,24 @@ def test_candidate_starts_take_both_extremes():
 
 
 def test_search_takes_the_start_of_least_score_and_records_all():
-    seen = []
-
-    def score(plan):
-        seen.append(plan)
-        return [3.0, 2.5, 2.75, 2.0, 2.25, 4.0, 5.0][len(seen) - 1]
-
-    found = search_start(12, 2, 10, 9, score)
-    assert seen == [uniform_plan(12, start, start + 4, 2) for start in range(1, 8)]
-    assert all(plan.bypass == 0 for plan in seen)
-    assert [(row["start"], row["end"]) for row in found["grid"]] == [
-        (s, s + 4) for s in range(1, 8)
-    ]
-    assert [row["nll"] for row in found["grid"]] == [3.0, 2.5, 2.75, 2.0, 2.25, 4.0, 5.0]
+    scores = dict(zip(range(1, 8), [3.0, 2.5, 2.75, 2.0, 2.25, 4.0, 5.0], strict=True))
+    workbench = FakeWorkbench(12, lambda plan: scores[min(plan.groups, key=paired)[0]], grid=9)
+    method = Uniform(group_size=2, depth=10, bypass=1)
+    found = method.search(workbench)
+    assert workbench.asked == [uniform_plan(12, start, start + 4, 2) for start in scores]
+    assert workbench.expected == 7
+    assert found["grid"] == [{"start": s, "end": s + 4, "nll": scores[s]} for s in scores]
     assert (found["group_size"], found["depth"], found["start"]) == (2, 10, 4)
+    assert method.plan(evidence(12, **found)) == uniform_plan(12, 4, 8, 2, bypass=1)
+
+
+def paired(stage):
+    """Orders pairs before single layers, by their first layer."""
+    return len(stage) == 1, stage[0]
+
+
+def test_speedup_asks_for_the_depth_that_it_stands_for():
+    plan = run(
+        Uniform(group_size=2, speedup=1.5), FakeWorkbench(30, lambda plan: plan.groups[1][0])
+    )
+    assert plan.depth == 20

@@ -1,0 +1,1 @@
+"""Methods that run all layers in another order, without CQIL's groups."""

@@ -1,0 +1,118 @@
+"""LaCo (arXiv 2402.11187): a layer takes in those after it, where the final states bear it.
+
+A window moves down from the top of the layers `low` to `high`. Its first layer takes in the others
+if the final states stay more similar to dense than `threshold`; the window then moves down by
+`interval`, else by one layer, and at least so far that it fits into the shorter stack. It counts
+layers of the stack as it has become, so that a merged layer may be taken in again.
+
+With a `depth` instead, thresholds are tried from high to low, each on the whole model, and the
+first that gets there is taken; its last merge takes in only as many layers as must still go.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from cqil.method import Depth, Evidence, Merge, Method, Workbench, check_depth_option
+from cqil.plan import LayerPlan, kept_layers_plan
+
+THRESHOLDS = (*(percent / 100 for percent in range(95, 0, -5)), -1.0)
+"""What is tried for a depth; the last one accepts every merge."""
+
+
+class LaCo(Method):
+    family: ClassVar[str] = "removal"
+    method: Literal["laco"] = "laco"
+    depth: Depth | None = Field(default=None, description="Layers left; finds the threshold")
+    threshold: float | None = Field(
+        default=None, gt=-1, lt=1, description="Cosine of final states that a merge must exceed"
+    )
+    window: int = Field(default=4, ge=2, description="Layers that become one, its first included")
+    interval: int = Field(default=2, ge=1, description="Steps down after an accepted merge")
+    low: int = Field(default=0, ge=0, description="First layer that may be merged, 0-based")
+    high: int | None = Field(default=None, ge=2, description="Exclusive; null for all layers")
+    rule: Literal["paper", "notebook"] = Field(
+        default="paper", description="Sum of differences, or the last layer as the released code"
+    )
+
+    @model_validator(mode="after")
+    def _one_target(self) -> "LaCo":
+        if (self.depth is None) == (self.threshold is None):
+            raise ValueError("depth: give either depth or threshold")
+        return self
+
+    @property
+    def search_key(self) -> str:
+        target = f"T{self.threshold}" if self.depth is None else f"G{self.depth}"
+        high = "" if self.high is None else self.high
+        return f"laco-{self.rule}-W{self.window}-I{self.interval}-L{self.low}-H{high}-{target}"
+
+    def search(self, workbench: Workbench) -> dict[str, Any]:
+        num_layers = workbench.num_layers
+        self._check(num_layers)
+        thresholds = THRESHOLDS if self.threshold is None else (self.threshold,)
+        workbench.expect(len(thresholds) * num_layers)
+        for threshold in thresholds:
+            merges = self._collapse(num_layers, workbench.merged_similarity, threshold)
+            if self.depth is None or _left(num_layers, merges) == self.depth:
+                break
+        rows = [{"into": m.into, "taken": list(m.taken), "rule": m.rule} for m in merges]
+        return {"threshold": threshold, "merges": rows}
+
+    def plan(self, evidence: Evidence) -> LayerPlan:
+        self._check(evidence.num_layers)
+        gone = {layer for merge in self.merges(evidence) for layer in merge.taken}
+        if not gone:
+            raise ValueError(f"threshold: {self.threshold} accepts no merge; choose a lower one")
+        kept = [layer for layer in range(evidence.num_layers) if layer not in gone]
+        return kept_layers_plan(evidence.num_layers, kept)
+
+    def merges(self, evidence: Evidence) -> tuple[Merge, ...]:
+        rows = evidence.outcome["merges"]
+        return tuple(Merge(row["into"], tuple(row["taken"]), row["rule"]) for row in rows)
+
+    def _collapse(
+        self, num_layers: int, similarity: Callable[[list[Merge]], float], threshold: float
+    ) -> list[Merge]:
+        """Merges in the order in which they are accepted, down to the depth if there is one."""
+        stack = list(range(self.low, self._end(num_layers)))
+        still = num_layers if self.depth is None else num_layers - self.depth
+        merges: list[Merge] = []
+        first = len(stack) - self.window
+        while first >= 0 and still > 0:
+            after = first + 1 + min(self.window - 1, still)
+            merge = Merge(stack[first], tuple(stack[first + 1 : after]), self.rule)
+            if similarity([*merges, merge]) > threshold:
+                merges.append(merge)
+                del stack[first + 1 : after]
+                still -= len(merge.taken)
+                first = min(first - self.interval, len(stack) - self.window)
+            else:
+                first -= 1
+        return merges
+
+    def _end(self, num_layers: int) -> int:
+        return num_layers if self.high is None else self.high
+
+    def _check(self, num_layers: int) -> None:
+        """Raises ValueError where no window fits, or no threshold would reach the depth."""
+        end = self._end(num_layers)
+        if end > num_layers or end - self.low < self.window:
+            raise ValueError(
+                f"low, high: [{self.low}, {end}) must hold a window of {self.window} layers and "
+                f"lie in the checkpoint's {num_layers}; widen it or choose a smaller window"
+            )
+        if self.depth is None:
+            return
+        check_depth_option(self.depth, num_layers)
+        left = _left(num_layers, self._collapse(num_layers, lambda tried: 1.0, -1.0))
+        if left > self.depth:
+            raise ValueError(
+                f"depth: {self.depth} is out of reach, {left} layers are left if every merge is "
+                "accepted; widen low and high, or change window and interval"
+            )
+
+
+def _left(num_layers: int, merges: list[Merge]) -> int:
+    return num_layers - sum(len(merge.taken) for merge in merges)

@@ -1,0 +1,34 @@
+"""SLEB (arXiv 2402.09025): delete the layer whose loss is least missed, then look again.
+
+Each layer is judged in the model that is left, not in the whole one. The first and last layer stay.
+A search at a smaller depth goes on where one at a larger depth ended.
+"""
+
+from typing import Any, ClassVar, Literal
+
+from baselines.removal.greedy import drop_greedily, plan_without
+from baselines.removal.ranking import check_reach
+from cqil.method import Depth, Evidence, Method, Workbench
+from cqil.plan import LayerPlan
+
+
+class SLEB(Method):
+    family: ClassVar[str] = "removal"
+    method: Literal["sleb"] = "sleb"
+    depth: Depth
+
+    @property
+    def search_key(self) -> str:
+        return f"sleb-G{self.depth}"
+
+    def search(self, workbench: Workbench) -> dict[str, Any]:
+        layers = range(workbench.num_layers)
+        check_reach(self.depth, len(layers), protected=2)
+        ends = {layers[0], layers[-1]}
+        rows = drop_greedily(workbench, layers, ends, len(layers) - self.depth)
+        return {"depth": self.depth, "drops": rows}
+
+    def plan(self, evidence: Evidence) -> LayerPlan:
+        check_reach(self.depth, evidence.num_layers, protected=2)
+        dropped = {row["dropped"] for row in evidence.outcome["drops"]}
+        return plan_without(evidence.num_layers, range(evidence.num_layers), dropped)

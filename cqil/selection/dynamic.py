@@ -1,0 +1,84 @@
+"""Costs of single changes, measured once against dense, and the cheapest plan that adds them up.
+
+A change groups a run of layers or leaves one layer out. What one change does to the output is
+small, and the divergence of small changes that have nothing to do with each other adds up, so the
+plan of least summed cost is found exactly, by dynamic programming, for every depth from the same
+costs.
+"""
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from cqil.method import Evidence, Method, Workbench
+from cqil.plan import LayerPlan, kept_layers_plan
+from cqil.selection.grouping import Grouping, Runs, merged, single_layers
+
+
+class Dynamic(Grouping, Method):
+    family: ClassVar[str] = "cqil"
+    method: Literal["dynamic"] = "dynamic"
+    drop: bool = Field(default=True, description="Layers may be left out too, at no stage")
+
+    @property
+    def search_key(self) -> str:
+        return f"dynamic-P{self.group_size}-{self.bypass_key}" + ("-drop" if self.drop else "")
+
+    def search(self, workbench: Workbench) -> dict[str, Any]:
+        """What `cheapest` reads: divergence by size and first layer, and by layer left out."""
+        layers = workbench.num_layers
+        alone = single_layers(layers)
+        sizes = range(2, min(self.group_size, layers) + 1)
+        dropped = alone if self.drop and layers > 1 else ()
+        workbench.expect(sum(layers - size + 1 for size in sizes) + len(dropped))
+        return {
+            "grouped": [
+                [
+                    workbench.divergence(self.grouped(layers, merged(alone, first, size)))
+                    for first in range(layers - size + 1)
+                ]
+                for size in sizes
+            ],
+            "dropped": [
+                workbench.divergence(kept_layers_plan(layers, sorted({*range(layers)} - {layer})))
+                for (layer,) in dropped
+            ],
+        }
+
+    def plan(self, evidence: Evidence) -> LayerPlan:
+        layers = evidence.num_layers
+        # Dropped layers cost no stage, so that with them any depth is in reach.
+        depth = self.target_depth(layers, layers if self.drop else None)
+        _, stages = cheapest(evidence.outcome, layers, depth)
+        return self.grouped(layers, stages)
+
+
+def cheapest(costs: dict[str, Any], num_layers: int, depth: int) -> tuple[float, Runs]:
+    """Least summed cost of exactly `depth` stages, and the stages.
+
+    `costs`: `grouped[size - 2][first]` of the run of `size` layers from `first` on, and
+    `dropped[layer]`, empty where no layer may be left out. A layer on its own costs nothing.
+    """
+    best: dict[tuple[int, int], tuple[float, Runs]] = {(0, 0): (0.0, ())}
+    for end in range(1, num_layers + 1):
+        changes = _changes(costs, end)
+        for used in range(depth + 1):
+            reached = [
+                (before[0] + cost, before[1] + stages)
+                for size, cost, stages in changes
+                if (before := best.get((end - size, used - len(stages))))
+            ]
+            if reached:
+                best[end, used] = min(reached, key=lambda way: way[0])
+    return best[num_layers, depth]
+
+
+def _changes(costs: dict[str, Any], end: int) -> list[tuple[int, float, Runs]]:
+    """Ways to treat the layers before `end`: how many of them, at what cost, in which stages."""
+    ways: list[tuple[int, float, Runs]] = [(1, 0.0, ((end - 1,),))]
+    for size, by_first in enumerate(costs["grouped"], start=2):
+        if end >= size:
+            ways.append((size, by_first[end - size], (tuple(range(end - size, end)),)))
+    if costs["dropped"]:
+        ways.append((1, costs["dropped"][end - 1], ()))
+    return ways

@@ -1,0 +1,40 @@
+"""Merges the two neighbouring stages whose merge harms least, measured, until the depth is reached.
+
+Every merge is judged on the plan with all earlier merges in it, by the divergence from the dense
+model under the options' own bypass.
+"""
+
+from typing import Any, ClassVar, Literal
+
+from cqil.method import Evidence, Method, Workbench
+from cqil.plan import LayerPlan
+from cqil.selection.grouping import Grouping, mergeable, merged, single_layers
+
+
+class Greedy(Grouping, Method):
+    family: ClassVar[str] = "cqil"
+    method: Literal["greedy"] = "greedy"
+
+    @property
+    def search_key(self) -> str:
+        return f"greedy-P{self.group_size}-{self.target_key}-{self.bypass_key}"
+
+    def search(self, workbench: Workbench) -> dict[str, Any]:
+        """The merges in order, each with its layers and divergence, and the groups at the end."""
+        layers = workbench.num_layers
+        depth = self.target_depth(layers)
+        workbench.expect(sum(range(depth, layers)))
+        stages, path = single_layers(layers), []
+        while len(stages) > depth:
+            scored = [
+                (workbench.divergence(self.grouped(layers, merged(stages, k))), k)
+                for k in mergeable(stages, self.group_size, depth)
+            ]
+            divergence, k = min(scored)
+            stages = merged(stages, k)
+            path.append({"merged": list(stages[k]), "divergence": divergence})
+        return {"path": path, "groups": [list(stage) for stage in stages]}
+
+    def plan(self, evidence: Evidence) -> LayerPlan:
+        self.target_depth(evidence.num_layers)
+        return self.grouped(evidence.num_layers, evidence.outcome["groups"])

@@ -1,0 +1,131 @@
+"""What the rules of grouping share: how depth and bypass are asked for, and the merging of stages.
+
+No method itself, so the registry passes it by.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import chain
+from typing import ClassVar
+
+from pydantic import BaseModel, Field, model_validator
+
+from cqil.method import Depth, Evidence, Similarity, check_depth_option
+from cqil.plan import BypassTarget, LayerPlan
+
+Runs = tuple[tuple[int, ...], ...]
+"""Stages of whole layers that follow one another."""
+
+
+class Grouping(BaseModel):
+    """Options of every rule that puts neighbouring layers on one input."""
+
+    instead_of_depth: ClassVar[tuple[str, ...]] = ()
+    """Options that settle the depth where neither `depth` nor `speedup` does."""
+
+    group_size: int = Field(default=4, ge=2, description="Most layers that share one input")
+    depth: Depth | None = Field(default=None, description="Stages left")
+    speedup: float | None = Field(
+        default=None,
+        gt=1,
+        allow_inf_nan=False,
+        description="Instead of depth: floor(layers / speedup) stages are left",
+    )
+    bypass: int = Field(default=0, ge=0, description="d, distance of the attention bypass")
+    bypass_target: BypassTarget = Field(default="ffn", description="Where the bypass goes")
+
+    @model_validator(mode="after")
+    def _one_target(self) -> Grouping:
+        ways = ("depth", "speedup", *self.instead_of_depth)
+        given = [way for way in ways if getattr(self, way) is not None]
+        if len(given) != 1:
+            got = " and ".join(given) or "none of them"
+            raise ValueError(f"{(given or ways)[0]}: give one of {', '.join(ways)}; got {got}")
+        return self
+
+    def target_depth(self, num_layers: int, group_size: int | None = None) -> int:
+        """Raises ValueError where groups (of the option's size) cannot reach the depth."""
+        size = group_size or self.group_size
+        if self.depth is not None:
+            check_reachable(self.depth, num_layers, size)
+            return self.depth
+        assert self.speedup is not None
+        # As it is written: 33 / 1.1 is 30, and not the 29.99... of binary fractions.
+        depth = math.floor(num_layers / Fraction(str(self.speedup)))
+        try:
+            check_reachable(depth, num_layers, size)
+        except ValueError as error:
+            raise ValueError(f"speedup: {self.speedup:g} is too much; {error}") from None
+        return depth
+
+    @property
+    def target_key(self) -> str:
+        """Depth or speed-up in the name of a search."""
+        return f"X{self.speedup}" if self.depth is None else f"G{self.depth}"
+
+    @property
+    def bypass_key(self) -> str:
+        """The bypass in the name of a search; what runs alike has one name."""
+        if self.bypass_target in ("two-way", "mean"):
+            return self.bypass_target
+        residual = "-residual" if self.bypass and self.bypass_target == "ffn+residual" else ""
+        return f"D{self.bypass}{residual}"
+
+    def grouped(self, num_layers: int, stages: Sequence[Sequence[int]]) -> LayerPlan:
+        """The plan of these stages with the options' bypass."""
+        return LayerPlan(
+            num_layers=num_layers,
+            groups=tuple(map(tuple, stages)),
+            bypass=self.bypass,
+            bypass_target=self.bypass_target,
+        )
+
+
+def check_reachable(depth: int, num_layers: int, group_size: int) -> None:
+    """Raises ValueError unless groups of at most `group_size` bring the layers to `depth`."""
+    check_depth_option(depth, num_layers)
+    least = -(-num_layers // group_size)
+    if depth < least:
+        raise ValueError(
+            f"depth: {depth} is out of reach with group_size {group_size}; {num_layers} layers "
+            f"give {least} at the least"
+        )
+
+
+def mergeable(stages: Runs, group_size: int, depth: int) -> list[int]:
+    """Places k where stages k and k+1 may merge, so that `depth` stays in reach afterwards.
+
+    Close to the least depth a merge can leave a neighbour without a partner; such are left out.
+    """
+    fits = [k for k in range(len(stages) - 1) if len(stages[k] + stages[k + 1]) <= group_size]
+    return [k for k in fits if _fewest(merged(stages, k), group_size) <= depth]
+
+
+def merged(stages: Runs, k: int, count: int = 2) -> Runs:
+    """The `count` stages from k on become one."""
+    return (*stages[:k], tuple(chain(*stages[k : k + count])), *stages[k + count :])
+
+
+def single_layers(num_layers: int) -> Runs:
+    """Every layer on its own, where merging starts."""
+    return tuple((layer,) for layer in range(num_layers))
+
+
+def _fewest(stages: Runs, group_size: int) -> int:
+    """How few stages merging can leave: filling each to the brim from the first on is optimal."""
+    count, room = 0, 0
+    for stage in stages:
+        if len(stage) > room:
+            count, room = count + 1, group_size
+        room -= len(stage)
+    return count
+
+
+def measured(evidence: Evidence) -> Similarity:
+    """Raises ValueError where the similarity of layer inputs has not been measured."""
+    if evidence.similarity is None:
+        raise ValueError("similarity: missing; measure it with cqil.similarity.measure_similarity")
+    return evidence.similarity
