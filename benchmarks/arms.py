@@ -14,9 +14,11 @@ from typing import Protocol
 import torch
 from transformers import LlamaForCausalLM, StoppingCriteria, StoppingCriteriaList
 
+from benchmarks.paths import BACKENDS
+from benchmarks.sharing import Held, share
 from cqil.engine import Engine
 from cqil.engine.checkpoint import DTYPES
-from cqil.engine.gang import Backend, Gang
+from cqil.engine.gang import Gang
 from cqil.engine.layout import ONE_DEVICE, Layout
 from cqil.engine.ledger import Ledger
 from cqil.engine.replay import Mode
@@ -125,6 +127,8 @@ class RankFacts:
 
 _ENGINES: dict[str, Engine] = {}
 """Engines of this rank; they stay for the rounds to come."""
+_HELD: dict[tuple[str, str, str], Held] = {}
+"""Their weights, by checkpoint, type and device."""
 
 
 def spread(gang: Gang, key: str, spec: Spec) -> Spread:
@@ -148,8 +152,7 @@ def peak_facts(spec: Spec, prompt_BT: torch.Tensor, new_tokens: int) -> list[tup
 
     In processes of their own, and beyond what they held before.
     """
-    backend: Backend = "nccl" if spec.device == "cuda" else "gloo"
-    with Gang(spec.layout.world, backend=backend) as gang:
+    with Gang(spec.layout.world, backend=BACKENDS[spec.device]) as gang:
         return gang.run(_peak_rank, spec, prompt_BT, new_tokens)
 
 
@@ -163,7 +166,8 @@ def _peak_rank(rank: int, spec: Spec, prompt_BT: torch.Tensor, new_tokens: int) 
 
 
 def _load_rank(rank: int, key: str, spec: Spec) -> None:
-    _ENGINES[key] = spec.engine(rank)
+    held = _HELD.setdefault((spec.path, spec.dtype, spec.device), {})
+    _ENGINES[key] = share(spec.engine(rank), held)
 
 
 def _time_rank(rank: int, key: str, prompt_BT: torch.Tensor, new_tokens: int) -> list[float]:
