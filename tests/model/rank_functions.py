@@ -18,7 +18,7 @@ from cqil.engine.layout import Layout
 from cqil.engine.links import Links
 
 DEEDS = {
-    "KeyError": lambda: {}["missing"],
+    "KeyError": lambda: time.sleep(2) or {}["missing"],
     "ValueError": lambda: int("many"),
     "SIGKILL": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "SIGSTOP": lambda: os.kill(os.getpid(), signal.SIGSTOP),

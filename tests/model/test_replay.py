@@ -28,8 +28,8 @@ def case_of(plan):
 def assert_equal(case, eager, replayed):
     """Two prompts, since the second one finds what the first has left in the cache."""
     batch = len(case.padding)
-    for seed in (case.seed, case.seed + 1):
-        prompt = left_padded(tokens_of(batch, case.prompt_length, seed), case.padding)
+    for seed, padding in [(0, case.padding), (1, [0] * batch)]:
+        prompt = left_padded(tokens_of(batch, case.prompt_length, seed), padding)
         fed_BT = tokens_of(batch, STEPS, seed)
         expected, found = (answer(engine, prompt, fed_BT) for engine in (eager, replayed))
         torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
