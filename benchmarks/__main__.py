@@ -171,7 +171,7 @@ def latency(
     threads: Threads = 1,
     seed: Seed = 0,
 ) -> None:
-    """Time all variants, interleaved; writes one file a variant into a folder."""
+    """Time all variants on all paths, interleaved; writes PATH/VARIANT.json into a folder."""
     from pydantic import ValidationError
 
     from benchmarks.latency import measure_latency
@@ -185,7 +185,7 @@ def latency(
     except ValidationError as error:
         raise ValueError(f"workload: {explain(error)}") from None
     for result in measure_latency([read_variant(path) for path in variant], section, runtime):
-        save(out / f"{result.variant}.json", result)
+        save(out / result.path / f"{result.variant}.json", result)
 
 
 @app.command()

@@ -12,11 +12,14 @@ from itertools import pairwise
 from typing import Protocol
 
 import torch
+import torch.distributed as dist
 from transformers import LlamaForCausalLM, StoppingCriteria, StoppingCriteriaList
 
+from benchmarks.paths import BACKENDS
+from benchmarks.sharing import Held, share
 from cqil.engine import Engine
 from cqil.engine.checkpoint import DTYPES
-from cqil.engine.gang import Backend, Gang
+from cqil.engine.gang import Gang
 from cqil.engine.layout import ONE_DEVICE, Layout
 from cqil.engine.ledger import Ledger
 from cqil.engine.replay import Mode
@@ -125,6 +128,8 @@ class RankFacts:
 
 _ENGINES: dict[str, Engine] = {}
 """Engines of this rank; they stay for the rounds to come."""
+_HELD: dict[tuple[str, str, str], Held] = {}
+"""Their weights, by checkpoint, type and device."""
 
 
 def spread(gang: Gang, key: str, spec: Spec) -> Spread:
@@ -148,13 +153,12 @@ def peak_facts(spec: Spec, prompt_BT: torch.Tensor, new_tokens: int) -> list[tup
 
     In processes of their own, and beyond what they held before.
     """
-    backend: Backend = "nccl" if spec.device == "cuda" else "gloo"
-    with Gang(spec.layout.world, backend=backend) as gang:
+    with Gang(spec.layout.world, backend=BACKENDS[spec.device]) as gang:
         return gang.run(_peak_rank, spec, prompt_BT, new_tokens)
 
 
 def _peak_rank(rank: int, spec: Spec, prompt_BT: torch.Tensor, new_tokens: int) -> tuple[int, int]:
-    read_config(spec.path)  # what it imports is no part of the engine's memory
+    _first_calls(spec)
     with PeakMemory(torch.device(spec.device)) as peak:
         engine = spec.engine(rank)
         step_times(engine, prompt_BT, new_tokens)
@@ -162,8 +166,18 @@ def _peak_rank(rank: int, spec: Spec, prompt_BT: torch.Tensor, new_tokens: int) 
     return peak.bytes, engine.weight_bytes + engine.cache.nbytes
 
 
+def _first_calls(spec: Spec) -> None:
+    """Imports, workspaces and connections are made once, whatever the engine then holds."""
+    read_config(spec.path)
+    square = torch.ones(1, 512, 512, device=spec.device)
+    square = torch.bmm(square, square) + square[0] @ square[0]
+    torch.nn.functional.scaled_dot_product_attention(square, square, square)
+    dist.all_reduce(square)
+
+
 def _load_rank(rank: int, key: str, spec: Spec) -> None:
-    _ENGINES[key] = spec.engine(rank)
+    held = _HELD.setdefault((spec.path, spec.dtype, spec.device), {})
+    _ENGINES[key] = share(spec.engine(rank), held)
 
 
 def _time_rank(rank: int, key: str, prompt_BT: torch.Tensor, new_tokens: int) -> list[float]:

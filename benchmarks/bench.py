@@ -9,8 +9,6 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any
 
-import torch
-
 from benchmarks.arms import (
     Arm,
     Generate,
@@ -23,10 +21,11 @@ from benchmarks.arms import (
 )
 from benchmarks.loaded import cost_under_load
 from benchmarks.models import load_dense
-from benchmarks.provenance import hardware, provenance
+from benchmarks.paths import BACKENDS
+from benchmarks.provenance import provenance
 from benchmarks.record import ArmRecord, Bench, Model, RankRecord, StepSample
 from benchmarks.rounds import interleave, random_prompt
-from benchmarks.runtime import Runtime
+from benchmarks.runtime import Runtime, devices
 from benchmarks.sections import Latency
 from cqil.engine.gang import Gang
 from cqil.engine.layout import Layout
@@ -61,8 +60,7 @@ def bench(manifest: dict[str, Any], workload: Latency, runtime: Runtime) -> Benc
             if name not in shared:
                 arms[name] = OneDevice(spec.engine(), runtime.threads)
         if shared:
-            backend = "nccl" if device == "cuda" else "gloo"
-            gang = stack.enter_context(Gang(LANES.world, backend=backend))
+            gang = stack.enter_context(Gang(LANES.world, backend=BACKENDS[device]))
             spreads = {name: spread(gang, name, spec) for name, spec in shared.items()}
             facts = {name: rank_facts(arm, prompt_BT) for name, arm in spreads.items()}
             arms |= spreads
@@ -89,11 +87,6 @@ def bench(manifest: dict[str, Any], workload: Latency, runtime: Runtime) -> Benc
         arms=records,
         message_seconds=loaded,
     )
-
-
-def devices(device: str) -> int:
-    """How many ranks this machine can run at once: CUDA devices, or cores."""
-    return torch.cuda.device_count() if device == "cuda" else hardware().cores
 
 
 def _arms(layers: int) -> dict[str, tuple[LayerPlan, dict[str, Any]]]:

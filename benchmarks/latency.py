@@ -1,104 +1,152 @@
-"""Latency through the Hugging Face path on one device, all variants interleaved in one process.
+"""Latency of every variant on every path, all interleaved in one session.
 
-Grouped layers run one after another here, so a grouped plan is no faster: what this measures is the
-reference model, not a concurrent engine. Variants share one set of weights.
+Paths are those of `paths.py`. On one device the layers of a group run fused in a few products, on
+ranks at the same time. Variants share packed weights wherever those are equal.
 """
 
 from __future__ import annotations
 
-import random
-import time
 import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, replace
+from functools import partial
+from typing import Any
 
-import torch
-from transformers import DynamicCache
-
+from benchmarks.arms import Arm, Generate, OneDevice, Spec, spread
 from benchmarks.models import load_dense
-from benchmarks.progress import Progress
+from benchmarks.paths import BACKENDS, TRANSFORMERS, ranks_of, timed
 from benchmarks.record import LatencyResult, StepSample
-from benchmarks.runtime import Runtime, once, outcome
+from benchmarks.rounds import interleave, random_prompt
+from benchmarks.runtime import Runtime, UnavailableError, devices, once, outcome
 from benchmarks.sections import Latency
+from benchmarks.sharing import Held, share
 from benchmarks.variants import Variant
-from cqil.modeling import PlannedLlamaForCausalLM
-
-PATH = "transformers, eager, grouped layers one after another"
-"""What runs the model; stands in every result."""
+from cqil.engine.gang import Gang, RankError
+from cqil.engine.layout import ONE_DEVICE, Layout
+from cqil.modeling.checkpoints import read_config
+from cqil.plan import LayerPlan
 
 
 def measure_latency(
     variants: list[Variant], workload: Latency, runtime: Runtime
 ) -> list[LatencyResult]:
-    """One result a variant. Each round runs every variant once, in an order drawn anew.
-
-    Raises ValueError where the variants are of different models.
+    """One result for each path and variant; each round runs all of them once, in an order drawn
+    anew. Raises ValueError where the variants are of different models.
     """
     if len({variant.manifest["sha256"] for variant in variants}) != 1:
         raise ValueError("variants: of different models; measure those of one model together")
     # One interleaved session serves all results; if memory runs out, it does so for all of them.
-    interleaved = once(lambda device: _interleave(variants, workload, runtime, device))
-    session = uuid.uuid4().hex
-    described = workload.model_dump() | {"path": PATH}
+    session = once(lambda device: _session(variants, workload, runtime, device))
+    identity, named = uuid.uuid4().hex, _by_name(variants)
+
+    def measure(path: str, variant: Variant, device: str) -> dict[str, Any]:
+        layout = _spec(path, variant, device, runtime.dtype).layout
+        return {"samples": session(device)[f"{path}/{variant.name}"], "layout": asdict(layout)}
+
     return [
         outcome(
             LatencyResult,
-            variant,
-            described,
-            runtime,
-            lambda device, name=variant.name: {
-                "samples": interleaved(device)[name],
-                "session": session,
-            },
-            session=session,
+            named[name],
+            workload.model_dump(),
+            replace(runtime, threads=_threads(path, runtime)),
+            partial(measure, path, named[name]),
+            path=path,
+            layout={},
+            session=identity,
         )
-        for variant in variants
+        for path, name in timed(named, workload.ranks)
     ]
 
 
-def _interleave(
+def _by_name(variants: list[Variant]) -> dict[str, Variant]:
+    return {variant.name: variant for variant in variants}
+
+
+def _threads(path: str, runtime: Runtime) -> int:
+    """Of each rank."""
+    return max(1, runtime.threads // ranks_of(path))
+
+
+def _spec(path: str, variant: Variant, device: str, dtype: str) -> Spec:
+    """Raises UnavailableError where this machine, or any, cannot run the variant on the path."""
+    ranks, source = ranks_of(path), variant.manifest["path"]
+    if ranks > devices(device):
+        what = "CUDA devices" if device == "cuda" else "CPU cores"
+        raise UnavailableError(
+            f"ranks: {ranks}, but this machine has {devices(device)} {what}; use fewer"
+        )
+    layout = ONE_DEVICE
+    if ranks > 1:
+        layout = layout_for(variant.plan, ranks, read_config(source).num_attention_heads)
+    return Spec(path=source, plan=variant.plan, layout=layout, device=device, dtype=dtype)
+
+
+def layout_for(plan: LayerPlan, ranks: int, heads: int) -> Layout:
+    """The members of the largest group side by side; the ranks of a lane share its layers.
+
+    So CQIL where there are groups, tensor parallelism where there are none. Raises UnavailableError
+    where that does not use every rank, and where more would share a layer than it has `heads`.
+    """
+    lanes = max(map(len, (*plan.groups, *plan.prefill_groups)))
+    if ranks % lanes:
+        raise UnavailableError(
+            f"ranks: {ranks}, but the largest group has {lanes} members; use a multiple of {lanes}"
+        )
+    shards = ranks // lanes
+    if shards > heads:
+        raise UnavailableError(
+            f"ranks: {ranks}, so that {shards} share each layer, but a layer has {heads} attention "
+            "heads; use fewer"
+        )
+    return Layout(lanes=lanes, shards=shards)
+
+
+def _session(
     variants: list[Variant], workload: Latency, runtime: Runtime, device: str
 ) -> dict[str, list[StepSample]]:
-    """Variant name -> its samples. Warm-up rounds have negative numbers and are not kept."""
-    samples: dict[str, list[StepSample]] = {variant.name: [] for variant in variants}
-    dense = load_dense(variants[0].manifest, device, runtime.dtype)
-    models = {v.name: PlannedLlamaForCausalLM.from_dense(dense, v.plan) for v in variants}
-    prompt_BT = _random_prompt(
-        dense.config.vocab_size, workload.batch, workload.prompt_tokens, runtime.seed
-    )
-    order, rounds = random.Random(runtime.seed), range(-workload.warmup, workload.rounds)
-    with Progress("latency", len(rounds) * len(variants), "runs") as progress:
-        for number in rounds:
-            for name in order.sample(sorted(models), len(models)):
-                timed = _run(models[name], prompt_BT.to(device), workload.new_tokens, number)
-                samples[name] += timed if number >= 0 else []
-                progress.update()
-    return samples
+    """PATH/VARIANT -> samples, of all that can run here.
+
+    Raises MemoryError where that of a rank runs out.
+    """
+    named, specs = _by_name(variants), {}
+    for path, name in timed(named, workload.ranks):
+        with suppress(UnavailableError):
+            specs[f"{path}/{name}"] = _spec(path, named[name], device, runtime.dtype)
+    manifest = variants[0].manifest
+    vocabulary = read_config(manifest["path"]).vocab_size
+    prompt_BT = random_prompt(vocabulary, workload.batch, workload.prompt_tokens, runtime.seed)
+    try:
+        with ExitStack() as stack:
+            return interleave(
+                dict(_arms(specs, manifest, runtime, stack)),
+                prompt_BT,
+                workload.new_tokens,
+                rounds=workload.rounds,
+                warmup=workload.warmup,
+                seed=runtime.seed,
+            )
+    except RankError as error:
+        first_line = str(error).splitlines()[0]
+        if "MemoryError" not in first_line:
+            raise
+        raise MemoryError(first_line) from None
 
 
-def _random_prompt(vocabulary: int, batch: int, tokens: int, seed: int) -> torch.Tensor:
-    """Token ids [B, T]; what they say does not matter for time."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randint(vocabulary, (batch, tokens), generator=generator)
-
-
-@torch.inference_mode()
-def _run(
-    model: PlannedLlamaForCausalLM, prompt_BT: torch.Tensor, new_tokens: int, number: int
-) -> list[StepSample]:
-    """Prefill with the first token, then `new_tokens` cached greedy steps, each timed."""
-    cache = DynamicCache(config=model.config)
-    token_BT, phase, samples = prompt_BT, "prefill", []
-    for step in range(new_tokens + 1):
-        _synchronize(prompt_BT.device)
-        began = time.perf_counter()
-        logits_BTV = model(token_BT, past_key_values=cache, logits_to_keep=1, phase=phase).logits
-        token_BT = logits_BTV[:, -1:].argmax(-1)
-        _synchronize(prompt_BT.device)
-        seconds = time.perf_counter() - began
-        samples.append(StepSample(round=number, phase=phase, step=step, seconds=seconds))
-        phase = "decode"
-    return samples
-
-
-def _synchronize(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+def _arms(
+    specs: dict[str, Spec], manifest: dict[str, Any], runtime: Runtime, stack: ExitStack
+) -> Iterator[tuple[str, Arm]]:
+    """One gang for each number of ranks, ended by `stack`."""
+    gangs: dict[int, Gang] = {}
+    held: Held = {}
+    for key, spec in specs.items():
+        path, world = key.split("/")[0], spec.layout.world
+        if path == TRANSFORMERS:
+            yield key, Generate(load_dense(manifest, spec.device, spec.dtype))
+        elif world == 1:
+            yield key, OneDevice(share(spec.engine(), held), runtime.threads)
+        else:
+            if world not in gangs:
+                gang = Gang(world, backend=BACKENDS[spec.device], threads=_threads(path, runtime))
+                gangs[world] = stack.enter_context(gang)
+            yield key, spread(gangs[world], key, spec)

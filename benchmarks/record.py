@@ -110,7 +110,11 @@ class ChoicesResult(_Result):
 
 class LatencyResult(_Result):
     kind: Literal["latency"] = "latency"
-    session: str = Field(description="Results that were interleaved in one process share it")
+    path: str = Field(description="What ran the variant: engine, ranks-N or transformers")
+    layout: dict[str, Any] = Field(
+        description="Lanes, shards, and where layers outside of groups ran; empty where none ran"
+    )
+    session: str = Field(description="Results whose rounds were interleaved share it")
     samples: list[StepSample]
 
 

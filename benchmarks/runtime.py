@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from benchmarks.provenance import provenance
+from benchmarks.provenance import hardware, provenance
 from benchmarks.record import Result
 from benchmarks.variants import Variant
 
@@ -40,28 +40,33 @@ class Runtime:
         return self.device
 
 
+def devices(device: str) -> int:
+    """How many ranks this machine can run at once: CUDA devices, or cores."""
+    return torch.cuda.device_count() if device == "cuda" else hardware().cores
+
+
 def outcome(
     kind: type[R],
     variant: Variant,
     workload: dict[str, Any],
     runtime: Runtime,
     measure: Callable[[str], dict[str, Any]],
-    **absent: Any,
+    **known: Any,
 ) -> R:
-    """Runs `measure` on the device that `runtime` names; it returns the fields of the result.
+    """Runs `measure` on the device that `runtime` names; it returns fields of the result.
 
-    A missing device gives `skipped` and memory that runs out gives `failed`, with `absent` for the
-    fields that then have no value. Every other error is a fault of the program and is raised.
+    What the machine lacks gives `skipped` and memory that runs out gives `failed`; the result then
+    has the `known` fields alone. Every other error is a fault of the program and is raised.
     """
     status, reason, device = "ok", None, runtime.device
+    fields = {"samples": []} | known
     try:
         device = runtime.start()
-        fields = measure(device)
+        fields |= measure(device)
     except UnavailableError as error:
-        status, reason, fields = "skipped", str(error), {"samples": []} | absent
+        status, reason = "skipped", str(error)
     except (MemoryError, torch.OutOfMemoryError) as error:
         status, reason = "failed", f"out of memory: {str(error) or 'no detail'}".splitlines()[0]
-        fields = {"samples": []} | absent
     return kind(
         status=status,
         reason=reason,

@@ -6,17 +6,20 @@ from collections import Counter
 from collections.abc import Iterable
 
 from benchmarks.assets import TABLE
-from benchmarks.record import LatencyResult, Provenance
+from benchmarks.paths import BACKENDS, ranks_of
+from benchmarks.record import LatencyResult, Provenance, Result
 from reports.load import KINDS, Results
 
 
-def machine(provenance: Provenance) -> str:
-    """The hardware of one result, in words."""
-    hardware = provenance.hardware
+def machine(record: Result) -> str:
+    """What one result was measured on, in words."""
+    provenance, hardware = record.provenance, record.provenance.hardware
     chips = ", ".join([hardware.cpu, *hardware.accelerators])
+    ranks = ranks_of(record.path) if isinstance(record, LatencyResult) else 1
+    of_each = f"{ranks} ranks of " if ranks > 1 else ""
     return (
-        f"{chips}; device {provenance.device}, {provenance.threads} of {hardware.cores} threads, "
-        f"{provenance.dtype}"
+        f"{chips}; device {provenance.device}, {of_each}{provenance.threads} of {hardware.cores} "
+        f"threads, {provenance.dtype}"
     )
 
 
@@ -24,26 +27,41 @@ def machines(results: Results) -> list[str]:
     """Each distinct machine with what was measured on it."""
     measured: dict[str, set[str]] = {}
     for record in results.measured:
-        measured.setdefault(machine(record.provenance), set()).add(record.kind)
+        measured.setdefault(machine(record), set()).add(record.kind)
     return [f"{', '.join(sorted(kinds))}: {name}" for name, kinds in measured.items()]
 
 
 def latency_setting(results: Results) -> str:
-    """What every latency caption says: the workload and the machine."""
-    for record in results.measured:
-        if isinstance(record, LatencyResult):
-            work = record.workload
-            return (
-                f"Prompt of {work['prompt_tokens']} tokens, {work['new_tokens']} decoded, "
-                f"batch {work['batch']}; {work['path']}. {machine(record.provenance)}."
-            )
-    return "Nothing was timed."
+    """What every latency caption says: the workload, the machine, and what ranks are."""
+    if not (timed := _timed(results)):
+        return "Nothing was timed."
+    work = timed[0].workload
+    workload = (
+        f"Prompt of {work['prompt_tokens']} tokens, {work['new_tokens']} decoded, "
+        f"batch {work['batch']}; {machine(timed[0])}."
+    )
+    first = {record.path: record for record in reversed(timed)}
+    ranks = (_ranks(first[path]) for path in results.paths if path in first)
+    return " ".join([workload, *filter(None, ranks)])
+
+
+def _ranks(record: LatencyResult) -> str:
+    """Nothing for one device."""
+    count, found = ranks_of(record.path), record.provenance
+    if count == 1:
+        return ""
+    threads = f"{found.threads} thread{'s' if found.threads > 1 else ''}"
+    each = f"processes of {threads} each" if found.device == "cpu" else "one GPU each"
+    return f"{count} ranks: {each}, linked by {BACKENDS[found.device]}."
 
 
 def latency_machine(results: Results) -> str:
-    """The machine alone; all latencies of a run share one process."""
-    timed = (record for record in results.measured if isinstance(record, LatencyResult))
-    return machine(next(timed).provenance)
+    """The machine alone; all latencies of a run share one session."""
+    return machine(_timed(results)[0])
+
+
+def _timed(results: Results) -> list[LatencyResult]:
+    return [record for record in results.measured if isinstance(record, LatencyResult)]
 
 
 def texts() -> dict[str, str]:

@@ -12,12 +12,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from reports.background import latency_machine
 from reports.load import Results
 from reports.statistics import Estimate
-from reports.style import COLOURS, INK, look
+from reports.style import COLOURS, INK, path_line, path_name
 
 
 def similarity(results: Results) -> Figure | None:
@@ -68,27 +70,38 @@ def _search(axes: Axes, search: dict) -> None:
 
 
 def latency(results: Results, latencies: pd.DataFrame) -> Figure | None:
-    """Decode time relative to dense; the grey bar is what the depth alone would give."""
-    ratios = by_variant(latencies[latencies["phase"] == "decode"], "ratio")
-    ratios = {name: e for name, e in ratios.items() if not math.isnan(e.value)}
-    if not ratios:
+    """Decode time relative to dense on one device; grey: what the depth alone would give."""
+    decode = latencies[(latencies["phase"] == "decode") & latencies["ratio"].map(_is_known)]
+    if decode.empty:
         return None
-    figure = Figure(figsize=(5.2, 0.9 + 0.19 * len(ratios)))
+    names = [name for name in results.variants if name in set(decode["variant"])]
+    paths = [path for path in results.paths if path in set(decode["path"])]
+    figure = Figure(figsize=(5.2, 1.3 + (0.13 + 0.08 * len(paths)) * len(names)))
     axes = figure.subplots()
-    for row, (name, estimate) in enumerate(ratios.items()):
-        variant = results.variants[name]
-        ideal = 1 / variant.plan.ideal_speedup
-        axes.barh(row, ideal, color=INK, alpha=0.12, height=0.75, linewidth=0)
-        axes.errorbar(estimate.value, row, xerr=bars(estimate), **look(variant).line())
+    for row, name in enumerate(names):
+        ideal = 1 / results.variants[name].plan.ideal_speedup
+        axes.barh(row, ideal, color=INK, alpha=0.12, height=0.85, linewidth=0)
+    for place, path in enumerate(paths):
+        shift = 0.8 * ((place + 0.5) / len(paths) - 0.5)
+        for name, estimate in by_variant(decode[decode["path"] == path], "ratio").items():
+            line = {"color": COLOURS[results.variants[name].family], **path_line(path, paths)}
+            axes.errorbar(estimate.value, names.index(name) + shift, xerr=bars(estimate), **line)
     axes.axvline(1, color=INK, linestyle="--", linewidth=0.9)
-    axes.set_yticks(range(len(ratios)), list(ratios))
+    axes.set_yticks(range(len(names)), names)
     axes.tick_params(axis="y", length=0)
-    axes.set_ylim(len(ratios) - 0.4, -0.6)
+    axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlim(left=0)
-    axes.set_xlabel("Time a decoded token takes, relative to dense")
+    axes.set_xlabel("Time a decoded token takes, relative to dense on one device")
     axes.set_title(latency_machine(results), fontsize=7, loc="left")
     axes.grid(axis="x")
+    handles = [Line2D([], [], color=INK, label=path_name(p), **path_line(p, paths)) for p in paths]
+    depth = Patch(color=INK, alpha=0.12, linewidth=0, label="depth alone")
+    figure.legend(handles=[*handles, depth], loc="outside lower center", ncols=len(handles) + 1)
     return figure
+
+
+def _is_known(estimate: Estimate) -> bool:
+    return not math.isnan(estimate.value)
 
 
 def by_variant(frame: pd.DataFrame, column: str) -> dict[str, Estimate]:

@@ -6,6 +6,7 @@ are only compared on the same documents, in the same session, of the same weight
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from benchmarks.files import read_json
+from benchmarks.paths import timed
 from benchmarks.record import (
     ChoicesResult,
     LatencyResult,
@@ -24,13 +26,9 @@ from benchmarks.record import (
 )
 from cqil.method import Similarity
 from cqil.plan import LayerPlan
+from reports.frames import frame
 
 KINDS = {"perplexity": PerplexityResult, "choices": ChoicesResult, "latency": LatencyResult}
-COLUMNS = {
-    "perplexity": ["text", "document", "tokens", "bytes", "nll"],
-    "choices": ["task", "leaf", "document", "acc", "acc_norm", "one_token", "chance"],
-    "latency": ["round", "phase", "step", "seconds"],
-}
 
 
 @dataclass(frozen=True)
@@ -64,6 +62,11 @@ class Results:
         return [record for record in self.records if record.kind == kind]
 
     @property
+    def paths(self) -> list[str]:
+        """What latencies were measured on, in the order of the configuration."""
+        return list(dict.fromkeys(path for path, _ in _timed(self.config)))
+
+    @property
     def measured(self) -> list[Result]:
         return [record for record in self.records if record.status == "ok"]
 
@@ -73,10 +76,8 @@ def load_results(folder: Path) -> Results:
     config = _read(folder / "config.json", "run the workflow, or correct --results")
     variants, model = _variants(folder, list(config["variants"]))
     records, missing = [], []
-    for kind, suite in [("perplexity", ""), *(("choices", s) for s in config["choices"])]:
-        _collect(folder / kind / suite, kind, variants, model, records, missing)
-    if config["latency"] is not None:
-        _collect(folder / "latency", "latency", variants, model, records, missing)
+    for kind, places in _places(config):
+        _collect(folder, kind, places, variants, model, records, missing)
     if not records:
         raise ValueError(f"{folder}: holds no results; run the workflow first")
     similarity = folder / "similarity.json"
@@ -87,7 +88,7 @@ def load_results(folder: Path) -> Results:
         variants=variants,
         similarity=Similarity.from_dict(read_json(similarity)) if similarity.exists() else None,
         searches=[s for s in searches if "grid" in s],
-        **{kind: _frame(records, kind) for kind in KINDS},
+        **{kind: frame(records, kind) for kind in KINDS},
         records=records,
         missing=pd.DataFrame(missing, columns=["measurement", "variant", "status", "reason"]),
     )
@@ -118,30 +119,44 @@ def _variants(folder: Path, names: list[str]) -> tuple[dict[str, Variant], Model
     return found, model
 
 
+def _timed(config: dict[str, Any]) -> list[tuple[str, str]]:
+    """(path, variant) of each latency."""
+    latency = config["latency"]
+    return [] if latency is None else timed(config["variants"], latency["ranks"])
+
+
+def _places(config: dict[str, Any]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Kind, and (folder, variant) of each file, for every set of files that belong together."""
+    for kind in ("perplexity", *(f"choices/{suite}" for suite in config["choices"])):
+        yield kind.split("/")[0], [(kind, name) for name in config["variants"]]
+    yield "latency", [(f"latency/{path}", name) for path, name in _timed(config)]
+
+
 def _collect(
     folder: Path,
     kind: str,
+    places: list[tuple[str, str]],
     variants: dict[str, Variant],
     model: Model,
     records: list[Result],
     missing: list[tuple[str, str, str, str]],
 ) -> None:
-    """Reads one file a variant; the measured ones must belong together."""
+    """Reads one file a place; the measured ones must belong together."""
     reference: tuple[str, Any] | None = None
-    measurement = folder.name if kind == "choices" else kind
-    for variant in variants.values():
-        path = folder / f"{variant.name}.json"
+    for place, name in places:
+        path, variant = folder / place / f"{name}.json", variants[name]
+        measurement = place.removeprefix("choices/")
         if not path.exists():
-            missing.append((measurement, variant.name, "missing", "there is no result file"))
+            missing.append((measurement, name, "missing", "there is no result file"))
             continue
         result = _result(path, kind)
         _check_belongs(path, result, variant, model)
         records.append(result)
         if result.status != "ok":
-            missing.append((measurement, variant.name, result.status, result.reason or ""))
+            missing.append((measurement, name, result.status, result.reason or ""))
             continue
         paired = _paired_on(result)
-        reference = reference or (variant.name, paired)
+        reference = reference or (name, paired)
         if paired != reference[1]:
             what = "session" if kind == "latency" else "documents"
             raise ValueError(
@@ -168,6 +183,8 @@ def _check_belongs(path: Path, result: Result, variant: Variant, model: Model) -
         raise ValueError(f"{path}: measured on other weights; delete it and run again")
     if LayerPlan.from_dict(result.plan) != variant.plan:
         raise ValueError(f"{path}: measured with another plan; delete it and run again")
+    if isinstance(result, LatencyResult) and result.path != path.parent.name:
+        raise ValueError(f"{path}: measured on {result.path}; delete it and run again")
 
 
 def _paired_on(result: Result) -> Any:
@@ -177,27 +194,3 @@ def _paired_on(result: Result) -> Any:
     if isinstance(result, ChoicesResult):
         return [(s.task, s.document) for s in result.samples]
     return result.session
-
-
-def _frame(records: list[Result], kind: str) -> pd.DataFrame:
-    """One row a sample; rows of every variant come in the same order."""
-    rows = [
-        {"variant": record.variant, **_row(sample)}
-        for record in records
-        if record.kind == kind
-        for sample in record.samples
-    ]
-    return pd.DataFrame(rows, columns=["variant", *COLUMNS[kind]])
-
-
-def _row(sample: Any) -> dict[str, Any]:
-    row = dict(sample)
-    if "loglikelihoods" in row:
-        row["leaf"], row["task"] = row["task"], fold(row["task"])
-        row["chance"] = 1 / len(row.pop("loglikelihoods"))
-    return row
-
-
-def fold(task: str) -> str:
-    """MMLU's subjects are one task; its documents then weigh alike."""
-    return "mmlu" if task.startswith("mmlu_") else task

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from benchmarks.paths import ENGINE
 from reports.load import Results
 from reports.statistics import NOTHING, Bootstrap, Estimate, exponential, standard_error
 
@@ -162,17 +163,23 @@ def _difference(
 
 
 def latencies(results: Results) -> pd.DataFrame:
-    """One row a variant and phase: the median over rounds of the median over a round's steps."""
-    rows = []
+    """One row a variant, path and phase: the median over rounds of the median of a round's steps.
+
+    The ratio is to dense on one device, whose rounds ran interleaved with these.
+    """
+    rows, bootstrap = [], bootstrap_of(results)
     for phase in ("prefill", "decode"):
         steps = results.latency[results.latency["phase"] == phase]
-        rounds = steps.groupby(["variant", "round"])["seconds"].median()
-        dense = rounds[DENSE].to_numpy() if DENSE in rounds.index else None
-        for variant in _measured(steps):
-            seconds, bootstrap = rounds[variant].to_numpy(), bootstrap_of(results)
+        rounds = {
+            pair: own.groupby("round")["seconds"].median().to_numpy()
+            for pair, own in steps.groupby(["variant", "path"], sort=False)
+        }
+        dense = rounds.get((DENSE, ENGINE))
+        for (variant, path), seconds in rounds.items():
             rows.append(
                 {
                     "variant": variant,
+                    "path": path,
                     "phase": phase,
                     "rounds": len(seconds),
                     "milliseconds": bootstrap.median(1000 * seconds),
@@ -181,7 +188,8 @@ def latencies(results: Results) -> pd.DataFrame:
                     else bootstrap.ratio_of_medians(seconds, dense),
                 }
             )
-    return pd.DataFrame(rows, columns=["variant", "phase", "rounds", "milliseconds", "ratio"])
+    columns = ["variant", "path", "phase", "rounds", "milliseconds", "ratio"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _measured(frame: pd.DataFrame) -> list[str]:

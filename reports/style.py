@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 
+from benchmarks.paths import ENGINE, TRANSFORMERS, ranks_of
 from reports.load import Variant
 
 # Drawn from a headless process: the canvas must not ask for a display.
@@ -61,6 +63,10 @@ LOOKS = {
     "painters": ("Painters", "d", "none"),
     "parallel-attention": ("Parallel attention and MLP", "d", "left"),
 }
+PATH_NAMES = {ENGINE: "one device", TRANSFORMERS: "generate of Transformers"}
+PATH_SHAPES = {ENGINE: "o", TRANSFORMERS: "x"}
+RANKS_SHAPES = "sD^vP"
+"""One after another for each number of ranks."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +115,17 @@ def bypass_mode(variant: Variant) -> str:
     if plan.bypass == 0:
         return "none"
     return plan.bypass_target + (f" d={plan.bypass}" if plan.bypass > 1 else "")
+
+
+def path_name(path: str) -> str:
+    return PATH_NAMES.get(path, f"{ranks_of(path)} ranks")
+
+
+def path_line(path: str, paths: list[str]) -> dict[str, Any]:
+    """Options of matplotlib's plot and errorbar: one shape for each of the `paths`."""
+    on_ranks = [other for other in paths if other not in PATH_SHAPES]
+    shapes = PATH_SHAPES | dict(zip(on_ranks, cycle(RANKS_SHAPES), strict=False))
+    return {"marker": shapes[path], "markersize": 4.5, "linestyle": "none"}
 
 
 @contextmanager

@@ -11,12 +11,13 @@ import pandas as pd
 import yaml
 
 from benchmarks.files import write_atomically
+from benchmarks.paths import ENGINE, TRANSFORMERS, ranks_of
 from reports import numbers
 from reports.background import latency_setting
 from reports.load import Results, Variant
 from reports.measures import DENSE
 from reports.statistics import Estimate
-from reports.style import FAMILIES
+from reports.style import FAMILIES, path_name
 
 
 @dataclass(frozen=True)
@@ -123,29 +124,56 @@ def bypass_table(comparison: pd.DataFrame) -> Table:
 
 def latency_table(results: Results, latencies: pd.DataFrame) -> Table:
     """Measured times beside what the depth alone would give."""
-    rows = []
-    for variant in results.variants.values():
-        row = identity(variant)
-        for phase, unit in (("prefill", "ms"), ("decode", "ms/token")):
-            found = find(latencies, variant.name, "phase", phase)
-            heads = (f"{phase}, {unit}", f"{phase} / dense")
-            if found is None:
-                row |= dict.fromkeys(heads, lost(results, variant, ["latency"]))
-                continue
-            row[heads[0]] = numbers.with_interval(found["milliseconds"])
-            row[heads[1]] = to_dense(found["ratio"], variant, numbers.times)
-        rows.append(row | {"speed-up by depth alone": _ideal(variant)})
+    variants = results.variants
+    rows = [_latency_row(results, latencies, variant, ENGINE) for variant in variants.values()]
+    if TRANSFORMERS in results.paths:
+        dense = _latency_row(results, latencies, variants[DENSE], TRANSFORMERS)
+        rows.append(dense | {"variant": f"{DENSE}, {path_name(TRANSFORMERS)}"})
     note = (
-        "Medians over rounds of each round's median; / dense: ratio of medians, both drawn from "
-        f"the same rounds, below ×1 is faster. {latency_setting(results)}"
+        "Medians over rounds of each round's median; / dense: ratio of medians to dense on one "
+        f"device, drawn from the same rounds, below ×1 is faster. {latency_setting(results)}"
     )
     return Table("latency", "Latency", latencies, pd.DataFrame(rows), note)
+
+
+def _latency_row(
+    results: Results, latencies: pd.DataFrame, variant: Variant, path: str
+) -> dict[str, str]:
+    """Times on the path; those on ranks stand beside the engine's."""
+    row = identity(variant)
+    for phase, unit in (("prefill", "ms"), ("decode", "ms/token")):
+        heads = (f"{phase}, {unit}", f"{phase} / dense")
+        row |= _times(results, latencies, variant, path, phase, heads)
+    for other in results.paths:
+        if ranks_of(other) > 1:
+            heads = (f"{path_name(other)}: decode, ms/token", f"{path_name(other)}: decode / dense")
+            cells = _times(results, latencies, variant, other, "decode", heads)
+            row |= cells if path == ENGINE else dict.fromkeys(heads, "–")
+    return row | {"speed-up by depth alone": _ideal(variant)}
+
+
+def _times(
+    results: Results,
+    latencies: pd.DataFrame,
+    variant: Variant,
+    path: str,
+    phase: str,
+    heads: tuple[str, str],
+) -> dict[str, str]:
+    """Milliseconds and ratio, or why there are none."""
+    found = find(latencies[latencies["path"] == path], variant.name, "phase", phase)
+    if found is None:
+        return dict.fromkeys(heads, lost(results, variant, [f"latency/{path}"]))
+    ratio = numbers.with_interval(found["ratio"], numbers.times)
+    if path == ENGINE:
+        ratio = to_dense(found["ratio"], variant, numbers.times)
+    return {heads[0]: numbers.with_interval(found["milliseconds"]), heads[1]: ratio}
 
 
 def _ideal(variant: Variant) -> str:
     speedup = numbers.times(variant.plan.ideal_speedup)
     if variant.plan.max_group_size > 1:
-        return f"depth only: ideal {speedup}, not yet concurrent"
+        return f"ideal {speedup}, on {variant.plan.max_group_size} ranks"
     return f"ideal {speedup}" + (", decode only" if variant.plan.prefill is not None else "")
 
 

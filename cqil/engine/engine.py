@@ -20,14 +20,14 @@ from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
 from cqil.engine.attention import Growing, Span
 from cqil.engine.cache import StaticCache
-from cqil.engine.checkpoint import open_shards
+from cqil.engine.checkpoint import check_config, open_shards
 from cqil.engine.layout import ONE_DEVICE, Layout, Shard
 from cqil.engine.links import LINKS, check_links
 from cqil.engine.packing import Packer, Program
 from cqil.engine.products import product
 from cqil.engine.replay import Mode, Replay, check_mode
 from cqil.engine.stage import rms
-from cqil.engine.weights import ALL, Read, weight
+from cqil.engine.weights import ALL, Read, weight, with_biases
 from cqil.modeling.checkpoints import read_config
 from cqil.plan import LayerPlan
 from cqil.schedule import Schedule
@@ -53,6 +53,8 @@ class Engine:
         """
         self.schedule = plan if isinstance(plan, Schedule) else Schedule((plan,))
         self.schedule.plans[0].check_depth(config.num_hidden_layers)
+        check_config(config)
+        read = with_biases(config, read)
         self.config, self.layout, self.rank = config, layout, rank
         self.gain_H = weight(read, "model.norm.weight")
         check_mode(mode, self.gain_H.device)
@@ -78,8 +80,8 @@ class Engine:
     ) -> Engine:
         """From a directory of safetensors; a rank reads its own tensors only. `options`: see above.
 
-        Raises ValueError for a model that is no LLaMA, a plan for another depth, a missing shard,
-        weights that are not finite, and a layout or mode that cannot be had.
+        Raises ValueError for a model that is no LLaMA, a plan for another depth, a missing or
+        damaged shard, weights that are not finite, and a layout or mode that cannot be had.
         """
         return cls(read_config(path), plan, open_shards(Path(path), dtype, device), **options)
 

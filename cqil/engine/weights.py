@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import torch
+from transformers import LlamaConfig
 
 from cqil.engine.heads import Heads
 from cqil.engine.layout import Shard
@@ -88,6 +89,25 @@ def pack_mlp(
         down_MH=_filled(down, len(names) * _size(columns), dim=0),
         down_bias_H=None if down_bias is None else down_bias.sum(0),
     )
+
+
+def has_bias(config: LlamaConfig, name: str) -> bool:
+    """Whether the configuration gives the part of a layer a bias."""
+    return ("self_attn." in name and config.attention_bias) or ("mlp." in name and config.mlp_bias)
+
+
+def with_biases(config: LlamaConfig, read: Read) -> Read:
+    """Biases are there where the configuration says so and nowhere else, as in Transformers.
+
+    One that is missing or damaged raises ValueError as `weight` does.
+    """
+
+    def checked(name: str, *index: slice) -> torch.Tensor | None:
+        if not name.endswith(".bias"):
+            return read(name, *index)
+        return weight(read, name, *index) if has_bias(config, name) else None
+
+    return checked
 
 
 def weight(read: Read, name: str, *index: slice) -> torch.Tensor:

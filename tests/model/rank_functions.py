@@ -7,6 +7,7 @@ As a script under torchrun it prints what each rank generates.
 import os
 import signal
 import time
+from collections import Counter
 
 import torch
 import torch.distributed as dist
@@ -17,7 +18,7 @@ from cqil.engine.layout import Layout
 from cqil.engine.links import Links
 
 DEEDS = {
-    "KeyError": lambda: {}["missing"],
+    "KeyError": lambda: time.sleep(2) or {}["missing"],
     "ValueError": lambda: int("many"),
     "SIGKILL": lambda: os.kill(os.getpid(), signal.SIGKILL),
     "SIGSTOP": lambda: os.kill(os.getpid(), signal.SIGSTOP),
@@ -80,6 +81,42 @@ def generated(rank, layout):
     plan = uniform_plan(4, 0, 3, 2, bypass=1)
     engine = Engine.from_dense(tiny_dense(4), plan, layout=layout, rank=rank)
     return engine.generate(tokens_of(2, 5), max_new_tokens=6).tolist()
+
+
+def tensors_read(rank, folder, plan, layout):
+    """Name -> bytes that the rank's engine reads of it, and the bytes that it holds."""
+    from cqil.engine import Engine
+    from cqil.engine.checkpoint import open_shards
+    from cqil.modeling.checkpoints import read_config
+
+    read, found = open_shards(folder, torch.float32, "cpu"), Counter()
+
+    def counted(name, *index):
+        tensor = read(name, *index)
+        found[name] += tensor.nbytes
+        return tensor
+
+    config = read_config(str(folder))
+    engine = Engine(config, plan, counted, layout=layout, rank=rank)
+    return found, engine.weight_bytes
+
+
+def scheduled_logits(rank, case, schedule, layout):
+    """Logits [1 + steps, B, V] of the prompt's end and of each token fed; None without the head."""
+    from equality import STEPS
+    from full_precision import full_float64
+    from tiny_models import left_padded, tiny_dense, tokens_of
+
+    from cqil.engine import Engine
+
+    batch, dense = len(case.padding), tiny_dense(case.plan.num_layers, case.shape, case.seed)
+    ids_BT, mask_BT = left_padded(tokens_of(batch, case.prompt_length, case.seed), case.padding)
+    with full_float64():
+        engine = Engine.from_dense(dense, schedule, layout=layout, rank=rank)
+        found = [engine.prefill(ids_BT, mask_BT, max_tokens=case.prompt_length + STEPS)]
+        for token_B in tokens_of(batch, STEPS, case.seed + 1).T:
+            found.append(engine.decode_step(token_B))
+    return None if found[0] is None else torch.stack(found).numpy()
 
 
 if __name__ == "__main__":

@@ -8,16 +8,19 @@ Shapes: H hidden size, N attention heads, K key/value heads, D head size, T toke
 
 import torch
 
+from cqil.schedule import Schedule
 from cqil.stages import has_attention, has_mlp, layer_of
 
 
 class Reference:
-    """A plan over the weights of a dense LlamaForCausalLM."""
+    """A plan, or a schedule of plans, over the weights of a dense LlamaForCausalLM."""
 
     def __init__(self, dense, plan):
         self.config = dense.config
         self.weights = {name: w.detach().double() for name, w in dense.state_dict().items()}
-        self.plan = plan
+        schedule = plan if isinstance(plan, Schedule) else Schedule((plan,))
+        self.plans = dict(zip(schedule.starts, schedule.plans, strict=True))
+        self.plan = schedule.plans[0]
 
     def logits(self, tokens, prompt_length):
         """[T] -> [T, V]; the first `prompt_length` tokens are prompt, the others are decoded."""
@@ -25,6 +28,8 @@ class Reference:
         rows = []
         for position, token in enumerate(tokens):
             in_prompt = position < prompt_length
+            decoded = max(position - prompt_length, 0)
+            self.plan = self.plans[max(start for start in self.plans if start <= decoded)]
             x_H = self.weights["model.embed_tokens.weight"][token]
             for stage in self.plan.prefill_groups if in_prompt else self.plan.groups:
                 x_H = self.stage(x_H, stage, position, memory)

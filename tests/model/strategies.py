@@ -17,9 +17,11 @@ def examples(count):
     return count * (3 if settings.get_current_profile_name() == "deep" else 1)
 
 
+HEADS = [(4, 1), (4, 2), (4, 4), (6, 3)]
+"""Query and key-value heads; half of the last share theirs unevenly."""
 shapes = st.builds(
-    Shape,
-    kv_heads=st.sampled_from([1, 2, 4]),
+    lambda heads, **others: Shape(heads[0], heads[1], **others),
+    heads=st.sampled_from(HEADS),
     head_dim=st.sampled_from([4, 8]),
     tied=st.booleans(),
     attention_bias=st.booleans(),

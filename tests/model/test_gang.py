@@ -1,5 +1,6 @@
 """Gangs of ranks: answers in order; who fails, hangs or dies is named, and nothing stays behind."""
 
+import os
 import re
 import signal
 import socket
@@ -98,8 +99,13 @@ def test_refused_input_is_the_callers_error():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends ranks with their parent")
-def test_ranks_die_with_their_parent():
-    with subprocess.Popen([sys.executable, "-c", PARENT], cwd=HERE, stdout=subprocess.PIPE) as run:
+def test_ranks_die_with_their_parent(tmp_path):
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT],
+        cwd=HERE,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+    ) as run:
         ranks = [psutil.Process(int(pid)) for pid in run.stdout.readline().split()]
         assert len(ranks) == 2
         run.send_signal(signal.SIGKILL)
@@ -127,10 +133,14 @@ def test_layout_of_another_world(two_ranks):
     assert two_ranks.run(functions.refusal, Layout(lanes=2, shards=2)) == [said] * 2
 
 
-def test_ranks_of_torchrun_generate_what_one_device_does():
+def test_ranks_of_torchrun_generate_what_one_device_does(tmp_path):
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
     run = subprocess.run(
-        [*torchrun, HERE / "rank_functions.py"], capture_output=True, text=True, check=False
+        [*torchrun, HERE / "rank_functions.py"],
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert run.returncode == 0, run.stderr
     expected = functions.generated(0, Layout())

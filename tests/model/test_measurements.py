@@ -1,7 +1,7 @@
 """Measurements on a tiny LLaMA on disk, with a tokenizer: manifests, variants, results, builds."""
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 
 import huggingface_hub.constants
 import pytest
@@ -18,15 +18,17 @@ from benchmarks.files import read_json, sha256_files, write_json
 from benchmarks.latency import measure_latency
 from benchmarks.models import prepare_model
 from benchmarks.perplexity import measure_perplexity
-from benchmarks.record import read_result, write_result
+from benchmarks.record import StepSample, read_result, write_result
 from benchmarks.runtime import Runtime, once
 from benchmarks.scoring import Request, score
 from benchmarks.sections import Latency
 from benchmarks.variants import Variant, read_variant, write_variant
 from cqil import dense_plan, kept_layers_plan, uniform_plan
+from cqil.engine import RankError
 from cqil.modeling import PlannedLlamaForCausalLM
 
 CPU = Runtime(device="cpu", dtype="float32", threads=1, seed=3)
+STEP = StepSample(round=0, phase="prefill", step=0, seconds=0.125)
 WINDOW = 16
 DOCUMENTS = {
     "calibration": ["only what is scored must be read, and this is not scored at all"],
@@ -166,7 +168,8 @@ def test_fewer_documents_than_asked_for_are_refused(variants, text):
 def test_absent_device_is_skipped_with_its_reason(monkeypatch, variants, text):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     cuda = Runtime(device="cuda", dtype="float32", threads=1, seed=0)
-    results = measure_latency([variants["dense"]], Latency(), cuda)
+    results = measure_latency([variants["dense"]], Latency(ranks=[2]), cuda)
+    assert [result.path for result in results] == ["engine", "ranks-2", "transformers"]
     results.append(measure_perplexity(variants["pairs"], [text], None, WINDOW, cuda))
     for result in results:
         assert (result.status, result.samples) == ("skipped", [])
@@ -198,28 +201,101 @@ def test_other_errors_are_raised(monkeypatch, variants, text):
         measure_perplexity(variants["dense"], [text], None, WINDOW, CPU)
 
 
-def test_latency_interleaves_all_variants(monkeypatch, variants):
-    ran, run = [], latency._run
+class Watched:
+    """An arm that tells when it runs."""
 
-    def watched(model, prompt_BT, new_tokens, number):
-        ran.append((number, model.plan.slug))
+    def __init__(self, key, arm, ran):
+        self.key, self.arm, self.ran = key, arm, ran
+
+    def run(self, prompt_BT, new_tokens):
+        self.ran.append(self.key)
         assert prompt_BT.shape == (2, 5)
-        return run(model, prompt_BT, new_tokens, number)
+        return self.arm.run(prompt_BT, new_tokens)
 
-    monkeypatch.setattr(latency, "_run", watched)
-    workload = Latency(prompt_tokens=5, new_tokens=2, batch=2, rounds=6, warmup=1)
+
+def test_latency_interleaves_all_paths_and_variants(monkeypatch, variants):
+    ran, arms = [], latency._arms
+
+    def watched(*args):
+        return ((key, Watched(key, arm, ran)) for key, arm in arms(*args))
+
+    monkeypatch.setattr(latency, "_arms", watched)
+    workload = Latency(prompt_tokens=5, new_tokens=2, batch=2, rounds=6, warmup=1, ranks=[2])
     results = measure_latency(list(variants.values()), workload, CPU)
-    slugs = [variant.plan.slug for variant in variants.values()]
-    assert [number for number, _ in ran] == [n for n in range(-1, 6) for _ in slugs]
-    rounds = [[slug for n, slug in ran if n == number] for number in range(-1, 6)]
-    assert all(Counter(order) == Counter(slugs) for order in rounds)
+    keys = [f"{path}/{name}" for path in ("engine", "ranks-2") for name in variants]
+    keys.append("transformers/dense")
+    assert [f"{result.path}/{result.variant}" for result in results] == keys
+    assert {(result.status, result.reason) for result in results} == {("ok", None)}
+    rounds = [ran[start : start + len(keys)] for start in range(0, len(ran), len(keys))]
+    assert len(rounds) == 1 + 6
+    assert all(Counter(order) == Counter(keys) for order in rounds)
     assert len(set(map(tuple, rounds))) > 1
-    assert [result.variant for result in results] == list(variants)
     assert len({result.session for result in results}) == 1
     steps = [(n, "decode" if step else "prefill", step) for n in range(6) for step in range(3)]
     for result in results:
         assert [(s.round, s.phase, s.step) for s in result.samples] == steps
         assert all(s.seconds > 0 for s in result.samples)
+    spread = {r.variant: r.layout for r in results if r.path == "ranks-2"}
+    one_device = {"lanes": 1, "shards": 1, "outside": "first"}
+    assert spread == {
+        "dense": one_device | {"shards": 2},
+        "pairs": one_device | {"lanes": 2},
+        "skip": one_device | {"shards": 2},
+    }
+    assert all(r.layout == one_device for r in results if r.path != "ranks-2")
+
+
+@pytest.mark.parametrize(
+    ("devices", "ranks", "reasons"),
+    [
+        (1, 2, dict.fromkeys(VARIANTS, "ranks: 2, but this machine has 1 CPU cores; use fewer")),
+        (
+            4,
+            3,
+            {
+                "dense": "ranks: 3, so that 3 share each layer, but a layer has 2 attention heads; "
+                "use fewer",
+                "pairs": "ranks: 3, but the largest group has 2 members; use a multiple of 2",
+                "skip": "ranks: 3, so that 3 share each layer, but a layer has 2 attention heads; "
+                "use fewer",
+            },
+        ),
+    ],
+)
+def test_ranks_that_cannot_run_are_skipped_and_the_rest_is_timed(
+    monkeypatch, variants, devices, ranks, reasons
+):
+    monkeypatch.setattr(latency, "devices", lambda device: devices)
+    monkeypatch.setattr(latency, "Gang", None)
+    workload = Latency(prompt_tokens=5, new_tokens=2, rounds=3, ranks=[ranks])
+    found = measure_latency(list(variants.values()), workload, CPU)
+    skipped = [result for result in found if result.path == f"ranks-{ranks}"]
+    assert {result.variant: result.reason for result in skipped} == reasons
+    assert all((r.status, r.samples, r.layout) == ("skipped", [], {}) for r in skipped)
+    assert {result.status for result in found if result not in skipped} == {"ok"}
+
+
+def test_ranks_share_out_the_threads(monkeypatch, variants):
+    monkeypatch.setattr(latency, "devices", lambda device: 8)
+    monkeypatch.setattr(latency, "_session", lambda *args: defaultdict(lambda: [STEP]))
+    five = Runtime(device="cpu", dtype="float32", threads=5, seed=0)
+    found = measure_latency([variants["dense"]], Latency(ranks=[2]), five)
+    threads = {result.path: result.provenance.threads for result in found}
+    assert threads == {"engine": 5, "ranks-2": 2, "transformers": 5}
+
+
+def test_memory_of_a_rank_that_runs_out_fails_the_session(monkeypatch, variants):
+    def exhausted(*args, **kwargs):
+        raise RankError(f"rank 1 of 2 failed: {error}; its log ends with\n  | (nothing)")
+
+    monkeypatch.setattr(latency, "_arms", exhausted)
+    error = "OutOfMemoryError: CUDA out of memory."
+    found = measure_latency(list(variants.values()), Latency(), CPU)
+    assert {(result.status, len(result.samples)) for result in found} == {("failed", 0)}
+    assert found[0].reason.startswith(f"out of memory: rank 1 of 2 failed: {error}")
+    error = "KeyError: 7"
+    with pytest.raises(RankError, match="KeyError"):
+        measure_latency(list(variants.values()), Latency(), CPU)
 
 
 def test_variants_of_different_models_are_refused(variants):

@@ -13,6 +13,7 @@ PAD = 0
 class Shape:
     """The ways in which one LLaMA checkpoint differs from another."""
 
+    heads: int = 4
     kv_heads: int = 2
     head_dim: int = 4
     tied: bool = False
@@ -24,9 +25,9 @@ def tiny_dense(num_layers, shape=Shape(), seed=0):
     """A random float64 model whose every parameter matters, biases and norms included."""
     config = LlamaConfig(
         num_hidden_layers=num_layers,
-        hidden_size=4 * shape.head_dim,
+        hidden_size=shape.heads * shape.head_dim,
         intermediate_size=24,
-        num_attention_heads=4,
+        num_attention_heads=shape.heads,
         num_key_value_heads=shape.kv_heads,
         vocab_size=VOCABULARY,
         tie_word_embeddings=shape.tied,

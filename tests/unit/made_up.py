@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 
+from benchmarks.paths import timed
 from benchmarks.record import (
     ChoiceSample,
     ChoicesResult,
@@ -97,15 +98,30 @@ def choices_result(name):
     return ChoicesResult(**fields(name), workload={}, task_versions={}, samples=samples)
 
 
-def latency_result(name):
-    workload = {"prompt_tokens": 8, "new_tokens": 3, "batch": 1, "path": "eager"}
-    depth = PLANS[name][3].depth
+def latency_result(name, path="engine"):
+    """Two ranks halve the engine's time and Transformers doubles it."""
+    workload = {"prompt_tokens": 8, "new_tokens": 3, "batch": 1}
+    plan, ranks = PLANS[name][3], 2 if path == "ranks-2" else 1
+    seconds = plan.depth * {"engine": 1, "ranks-2": 1 / 2, "transformers": 2}[path]
     samples = [
-        StepSample(round=r, phase="prefill" if s == 0 else "decode", step=s, seconds=depth + r / 10)
+        StepSample(
+            round=r, phase="prefill" if s == 0 else "decode", step=s, seconds=seconds + r / 10
+        )
         for r in range(4)
         for s in range(4)
     ]
-    return LatencyResult(**fields(name), workload=workload, session="s", samples=samples)
+    lanes = plan.max_group_size if ranks > 1 else 1
+    own = fields(name) | {
+        "provenance": PROVENANCE.model_copy(update={"threads": PROVENANCE.threads // ranks})
+    }
+    return LatencyResult(
+        **own,
+        workload=workload,
+        path=path,
+        layout={"lanes": lanes, "shards": ranks // lanes, "outside": "first"},
+        session="s",
+        samples=samples,
+    )
 
 
 def write(path, data):
@@ -122,7 +138,7 @@ def fill(tmp_path):
             "variants": {name: {} for name in PLANS},
             "perplexity": {"texts": ["one", "two"], "window": 200, "documents": 5},
             "choices": {"few": {"tasks": {}}},
-            "latency": {},
+            "latency": {"ranks": [2]},
             "report": {"confidence": 0.95, "resamples": 999},
         },
     )
@@ -138,7 +154,8 @@ def fill(tmp_path):
         write(tmp_path / "variants" / f"{name}.json", manifest)
         write_result(tmp_path / "perplexity" / f"{name}.json", perplexity_result(name))
         write_result(tmp_path / "choices" / "few" / f"{name}.json", choices_result(name))
-        write_result(tmp_path / "latency" / f"{name}.json", latency_result(name))
+    for path, name in timed(PLANS, [2]):
+        write_result(tmp_path / "latency" / path / f"{name}.json", latency_result(name, path))
     write(
         tmp_path / "similarity.json",
         {"cosine": np.eye(LAYERS + 1).tolist(), "angular_last": np.eye(LAYERS + 1).tolist()},

@@ -66,7 +66,9 @@ RESULTS = [
     perplexity(samples=[WINDOW.model_copy(update={"nll": float("inf")})]),
     perplexity(status="skipped", reason="device: cuda is absent", samples=[]),
     ChoicesResult(**COMMON, status="ok", samples=[CHOICE], task_versions={"sciq": "1.0"}),
-    LatencyResult(**COMMON, status="ok", samples=[STEP], session="s"),
+    LatencyResult(
+        **COMMON, status="ok", samples=[STEP], path="ranks-2", layout={"lanes": 2}, session="s"
+    ),
 ]
 
 
@@ -139,7 +141,7 @@ def in_backticks(key):
 def test_paths_of_the_sections_are_found():
     """Else the test below would pass on nothing."""
     expected = {"name", "calibration.texts", "search.grid", "perplexity.window", "choices"}
-    assert expected | {"latency.rounds", "report.confidence"} <= set(key_paths(Config))
+    assert expected | {"latency.ranks", "report.confidence"} <= set(key_paths(Config))
     assert "latency" not in set(key_paths(Config))
 
 

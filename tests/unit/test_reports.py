@@ -15,7 +15,7 @@ from benchmarks.record import (
     write_result,
 )
 from cqil.plan import dense_plan
-from reports import comparisons, measures, numbers, scores, summary
+from reports import comparisons, measures, numbers, scores, summary, tables
 from reports.load import load_results
 from reports.page import write_report
 from reports.statistics import Estimate
@@ -43,9 +43,51 @@ def test_length_normalised_accuracy_is_the_headline_where_there_is_one(folder):
 
 
 def test_latency_is_the_median_over_rounds(folder):
-    rows = measures.latencies(load_results(folder)).set_index(["variant", "phase"])
-    assert rows.loc[("dense", "decode")]["milliseconds"].value == pytest.approx(6150)
-    assert rows.loc[("removed", "decode")]["ratio"].value == pytest.approx(4.15 / 6.15)
+    rows = latencies(folder)
+    assert rows.loc[("dense", "engine", "decode")]["milliseconds"].value == pytest.approx(6150)
+    assert rows.loc[("removed", "engine", "decode")]["ratio"].value == pytest.approx(4.15 / 6.15)
+
+
+def latencies(folder):
+    return measures.latencies(load_results(folder)).set_index(["variant", "path", "phase"])
+
+
+def test_every_latency_is_relative_to_dense_on_one_device(folder):
+    ratios = latencies(folder)["ratio"]
+    assert ratios["dense", "engine", "decode"] == Estimate(1.0, 1.0, 1.0)
+    assert ratios["dense", "ranks-2", "decode"].value == pytest.approx(3.15 / 6.15)
+    assert ratios["pairs", "ranks-2", "prefill"].value == pytest.approx(2.15 / 6.15)
+    assert ratios["dense", "transformers", "decode"].value == pytest.approx(12.15 / 6.15)
+    (folder / "latency" / "engine" / "dense.json").unlink()
+    assert all(math.isnan(ratio.value) for ratio in latencies(folder)["ratio"])
+
+
+def latency_cells(folder):
+    results = load_results(folder)
+    table = tables.latency_table(results, measures.latencies(results))
+    return table.note, table.shown.set_index("variant")
+
+
+def test_latency_table_holds_every_path(folder):
+    note, shown = latency_cells(folder)
+    assert "2 ranks: processes of 1 thread each, linked by gloo." in note
+    pairs, generate = shown.loc["pairs"], shown.loc["dense, generate of Transformers"]
+    assert pairs["decode / dense"].startswith("×0.675 [")
+    assert pairs["2 ranks: decode / dense"].startswith("×0.350 [")
+    assert generate["decode, ms/token"].startswith("1.2e4 [")
+    assert generate["decode / dense"].startswith("×1.98 [")
+    assert generate["2 ranks: decode / dense"] == "–"
+
+
+def test_a_path_that_was_skipped_says_so(folder):
+    skipped = latency_result("pairs", "ranks-2").model_copy(
+        update={"status": "skipped", "reason": "ranks: 2, but one core", "samples": []}
+    )
+    write_result(folder / "latency" / "ranks-2" / "pairs.json", skipped)
+    _, shown = latency_cells(folder)
+    assert shown.loc["pairs", "2 ranks: decode, ms/token"] == "skipped"
+    assert shown.loc["pairs", "decode / dense"].startswith("×0.675 [")
+    assert "ranks: 2, but one core" in write_report(folder, folder / "out").read_text()
 
 
 # --- sentences and numbers
@@ -95,8 +137,21 @@ def test_other_documents_are_refused(folder):
 
 def test_another_session_is_refused(folder):
     other = latency_result("pairs").model_copy(update={"session": "other"})
-    write_result(folder / "latency" / "pairs.json", other)
+    write_result(folder / "latency" / "engine" / "pairs.json", other)
     with pytest.raises(ValueError, match=r"pairs\.json: session differ"):
+        load_results(folder)
+
+
+def test_another_session_of_another_path_is_refused(folder):
+    other = latency_result("pairs", "ranks-2").model_copy(update={"session": "other"})
+    write_result(folder / "latency" / "ranks-2" / "pairs.json", other)
+    with pytest.raises(ValueError, match=r"ranks-2/pairs\.json: session differ"):
+        load_results(folder)
+
+
+def test_a_result_of_another_path_is_refused(folder):
+    write_result(folder / "latency" / "ranks-2" / "pairs.json", latency_result("pairs"))
+    with pytest.raises(ValueError, match=r"ranks-2/pairs\.json: measured on engine"):
         load_results(folder)
 
 
@@ -116,8 +171,9 @@ def test_a_missing_file_is_one_line(folder, gone):
 
 
 def test_a_folder_without_results_is_refused(folder):
-    for path in [*folder.glob("perplexity/*"), *folder.glob("choices/*/*"), *folder.glob("lat*/*")]:
-        path.unlink()
+    for kind in ("perplexity/*", "choices/*/*", "latency/*/*"):
+        for path in folder.glob(kind):
+            path.unlink()
     with pytest.raises(ValueError, match="holds no results"):
         load_results(folder)
 
@@ -151,7 +207,10 @@ def test_page_says_what_must_be_said(html):
     for sentence in (
         MODEL.note,
         "Imaginary CPU; device cpu, 2 of 4 threads, float32",
-        "depth only: ideal ×1.50, not yet concurrent",
+        "ideal ×1.50, on 2 ranks",
+        "device cpu, 2 ranks of 1 of 4 threads",
+        "2 ranks: processes of 1 thread each, linked by gloo",
+        "on several ranks at the same time",
         "decode only",
         "mmlu cannot show any harm of skipping",
         scores.FIRST_TOKEN,

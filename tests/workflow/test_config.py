@@ -53,6 +53,8 @@ MALFORMED = [
     ("choices", changed(choices={n: {"tasks": {"sciq": 1}} for n in ("one", "two")})),
     ("latency.rounds", changed(latency={"rounds": 1})),
     ("latency.new_tokens", changed(latency={"new_tokens": 1})),
+    ("latency.ranks.0", changed(latency={"ranks": [1]})),
+    ("latency.ranks", changed(latency={"ranks": [2, 2]})),
     ("report.confidence", changed(report={"confidence": 95})),
     ("variants", changed(variants={"dense": {"method": "shortgpt", "depth": 3}})),
     ("variants.mine.method", with_variant(method="shortgtp", depth=3)),

@@ -20,15 +20,23 @@ def test_absent_device_is_skipped_up_to_the_report(tiny_llama, tmp_path, monkeyp
         },
         "calibration": {"documents": 1, "window": 32},
         "perplexity": {"documents": 2, "window": 32},
+        "latency": {"ranks": [2]},
         "report": {"resamples": 999},
     }
     done = project.snakemake("--configfile", str(project.write_config(config)))
     assert done.returncode == 0, done.stdout
     folder = tmp_path / "results" / "absent"
-    results = [read_result(path) for path in folder.glob("[pl]*/*.json")]
-    assert {(result.kind, result.status) for result in results} == {
-        ("perplexity", "skipped"),
-        ("latency", "skipped"),
+    perplexities = [read_result(path) for path in folder.glob("perplexity/*.json")]
+    latencies = [read_result(path) for path in folder.glob("latency/*/*.json")]
+    assert {result.variant for result in perplexities} == {"dense", "short"}
+    assert {(result.path, result.variant) for result in latencies} == {
+        ("engine", "dense"),
+        ("engine", "short"),
+        ("ranks-2", "dense"),
+        ("ranks-2", "short"),
+        ("transformers", "dense"),
     }
+    results = [*perplexities, *latencies]
+    assert {result.status for result in results} == {"skipped"}
     assert not any(result.samples for result in results)
     assert "this machine has no CUDA device" in (folder / "report" / "report.html").read_text()

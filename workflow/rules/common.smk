@@ -9,6 +9,7 @@ from snakemake.exceptions import WorkflowError
 from baselines.registry import methods
 from benchmarks.assets import TABLE, wheel_file
 from benchmarks.config import parse_config, parse_method
+from benchmarks.paths import timed
 from benchmarks.provenance import fingerprint, hardware
 
 try:
@@ -30,11 +31,8 @@ CHOICES = expand(
     f"{RESULTS}/choices/{{suite}}/{{variant}}.json", suite=RUN.choices, variant=VARIANTS
 )
 ACCURACY = PERPLEXITY + CHOICES
-LATENCY = (
-    expand(f"{RESULTS}/latency/{{variant}}.json", variant=VARIANTS)
-    if RUN.latency
-    else []
-)
+TIMED = timed(VARIANTS, RUN.latency.ranks) if RUN.latency else []
+LATENCY = [f"{RESULTS}/latency/{path}/{variant}.json" for path, variant in TIMED]
 REPORT = f"{RESULTS}/report/report.html"
 
 # A job that loads the model takes a GPU where there is one. On CPU at most four run at once, since

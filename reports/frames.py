@@ -1,0 +1,43 @@
+"""Raw samples as tidy frames, one row a sample."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.record import LatencyResult, Result
+
+COLUMNS = {
+    "perplexity": ["text", "document", "tokens", "bytes", "nll"],
+    "choices": ["task", "leaf", "document", "acc", "acc_norm", "one_token", "chance"],
+    "latency": ["path", "round", "phase", "step", "seconds"],
+}
+
+
+def frame(records: list[Result], kind: str) -> pd.DataFrame:
+    """One row a sample; rows of every variant come in the same order."""
+    rows = [
+        {"variant": record.variant, **_origin(record), **_row(sample)}
+        for record in records
+        if record.kind == kind
+        for sample in record.samples
+    ]
+    return pd.DataFrame(rows, columns=["variant", *COLUMNS[kind]])
+
+
+def _origin(record: Result) -> dict[str, str]:
+    return {"path": record.path} if isinstance(record, LatencyResult) else {}
+
+
+def _row(sample: Any) -> dict[str, Any]:
+    row = dict(sample)
+    if "loglikelihoods" in row:
+        row["leaf"], row["task"] = row["task"], fold(row["task"])
+        row["chance"] = 1 / len(row.pop("loglikelihoods"))
+    return row
+
+
+def fold(task: str) -> str:
+    """MMLU's subjects are one task; its documents then weigh alike."""
+    return "mmlu" if task.startswith("mmlu_") else task
