@@ -186,7 +186,7 @@ def _time_rank(rank: int, key: str, prompt_BT: torch.Tensor, new_tokens: int) ->
 
 def _count_rank(rank: int, key: str, prompt_BT: torch.Tensor) -> RankFacts:
     engine = _ENGINES[key]
-    prompt_BT = prompt_BT.to(engine.gain_H.device)
+    prompt_BT = prompt_BT.to(engine.device)
     engine.links.ledger = prefill = Ledger()
     engine.prefill(prompt_BT, max_tokens=prompt_BT.shape[1] + 1)
     engine.links.ledger = decode = Ledger()
@@ -198,7 +198,7 @@ def _count_rank(rank: int, key: str, prompt_BT: torch.Tensor) -> RankFacts:
 
 def step_times(engine: Engine, prompt_BT: torch.Tensor, new_tokens: int) -> list[float]:
     """Seconds of the prefill and of each greedy step; without the head any token is fed."""
-    device = engine.gain_H.device
+    device = engine.device
     prompt_BT = prompt_BT.to(device)
     token_B = prompt_BT[:, -1]
     marks = [clock(device)]

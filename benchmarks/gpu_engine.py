@@ -200,11 +200,11 @@ class Mark:
 @torch.inference_mode()
 def launches(engine: Engine, steps: int = 3) -> list[dict[str, Any]]:
     """Time and number of launches of each kernel in one eager decode step after the last."""
-    if engine.gain_H.device.type != "cuda":
+    if engine.device.type != "cuda":
         return []
     assert engine.cache is not None
     engine.cache.length -= steps
-    token_B = torch.zeros(engine.cache.batch, dtype=torch.long, device=engine.gain_H.device)
+    token_B = torch.zeros(engine.cache.batch, dtype=torch.long, device=engine.device)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
         for _ in range(steps):
             engine.decode_step(token_B)

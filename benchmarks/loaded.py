@@ -35,7 +35,7 @@ def _cost(
 ) -> tuple[list[float], list[float]]:
     """Seconds a stage with messages and without, by round."""
     engine = engine_of(key)
-    prompt_BT = prompt_BT.to(engine.gain_H.device)
+    prompt_BT = prompt_BT.to(engine.device)
     engine.prefill(prompt_BT, max_tokens=prompt_BT.shape[1] + 1)
     runners = [r for r in engine.program.decode[0] if r.task.total]
     times: dict[str, list[float]] = {"linked": [], "silent": []}
@@ -57,7 +57,7 @@ def _cost(
 def _passes(engine: Engine, runners: list, batch: int) -> float:
     """Seconds of one stage."""
     assert engine.cache is not None
-    x_B1H = engine.gain_H.new_ones(batch, 1, engine.config.hidden_size)
+    x_B1H = engine.ends.gain_H.new_ones(batch, 1, engine.config.hidden_size)
     span = Growing(engine.cache, engine.pads_B, engine.padded, 1)
     cos_B1D, sin_B1D = engine.rotary(x_B1H, span.positions_BT)
     began = clock(x_B1H.device)

@@ -23,7 +23,7 @@ def share(engine: Engine, held: Held) -> Engine:
         runner.attention = held.setdefault(("attn", runner.layers, shard), runner.attention)
         runner.mlp = held.setdefault(("mlp", feeding, shard), runner.mlp)
     # A tied head is a view of the embedding, so the two stay together.
-    ends = engine.embedding_VH, engine.head_HV
-    place = "ends", engine.layout.head(engine.rank)
-    engine.embedding_VH, engine.head_HV = held.setdefault(place, ends)
+    ends, place = engine.ends, ("ends", engine.ends.place)
+    both = ends.embedding_VH, ends.head_HV
+    ends.embedding_VH, ends.head_HV = held.setdefault(place, both)
     return engine

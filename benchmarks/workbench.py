@@ -52,6 +52,8 @@ class TextWorkbench:
         self.num_layers = dense.config.num_hidden_layers
         self.tokens_BT = torch.tensor([list(window) for window in windows], device=dense.device)
         self.progress: Progress | None = None
+        self._dense: list[torch.Tensor] | None = None
+        """Log-probabilities of the dense model, once a divergence was asked for."""
         self._states: OrderedDict[tuple[Any, ...], torch.Tensor] = OrderedDict()
         with torch.inference_mode():
             embedded_BTH = dense.model.embed_tokens(self.tokens_BT)
@@ -74,37 +76,37 @@ class TextWorkbench:
             self.progress.total = evaluations
 
     def loss(self, plan: LayerPlan) -> float:
-        return self._scores(plan)["nll"]
+        return self._stored(["loss", plan.to_dict()], lambda: self._loss(plan))
 
     def divergence(self, plan: LayerPlan) -> float:
-        return self._scores(plan)["kl"]
-
-    def _scores(self, plan: LayerPlan) -> dict[str, float]:
-        return self._stored(["scores", plan.to_dict()], lambda: self._measure(plan))
+        return self._stored(["divergence", plan.to_dict()], lambda: self._divergence(plan))
 
     @torch.inference_mode()
-    def _measure(self, plan: LayerPlan) -> dict[str, float]:
-        """Mean loss and KL divergence from dense, nats a scored token."""
-        nll = kl = torch.zeros((), dtype=torch.float64)
+    def _loss(self, plan: LayerPlan) -> float:
         targets_N = self._scored_tokens()
-        states = zip(
-            self._last_states(plan).split(HEAD_TOKENS),
-            self._last_states(dense_plan(self.num_layers)).split(HEAD_TOKENS),
-            targets_N.split(HEAD_TOKENS),
-            strict=True,
-        )
-        for own_NH, dense_NH, target_N in states:
-            own_NV, dense_NV = (self._log_probabilities(x) for x in (own_NH, dense_NH))
-            nll = nll + F.nll_loss(own_NV, target_N, reduction="sum").double().cpu()
-            kl = kl + F.kl_div(own_NV, dense_NV, reduction="sum", log_target=True).double().cpu()
-        count = len(targets_N)
-        return {"nll": float(nll) / count, "kl": float(kl) / count}
+        total = torch.zeros((), dtype=torch.float64)
+        parts = zip(self._log_probabilities(plan), targets_N.split(HEAD_TOKENS), strict=True)
+        for own_NV, target_N in parts:
+            total += F.nll_loss(own_NV, target_N, reduction="sum").double().cpu()
+        return float(total) / len(targets_N)
+
+    @torch.inference_mode()
+    def _divergence(self, plan: LayerPlan) -> float:
+        if self._dense is None:
+            self._dense = list(self._log_probabilities(dense_plan(self.num_layers)))
+        total = torch.zeros((), dtype=torch.float64)
+        for own_NV, dense_NV in zip(self._log_probabilities(plan), self._dense, strict=True):
+            kl = F.kl_div(own_NV, dense_NV, reduction="sum", log_target=True)
+            total += kl.double().cpu()
+        return float(total) / len(self._scored_tokens())
 
     def _scored_tokens(self) -> torch.Tensor:
         return self.tokens_BT[:, self.tokens_BT.shape[1] // 2 :].flatten()
 
-    def _log_probabilities(self, x_NH: torch.Tensor) -> torch.Tensor:
-        return self.dense.lm_head(self.dense.model.norm(x_NH)).float().log_softmax(-1)
+    def _log_probabilities(self, plan: LayerPlan) -> Iterator[torch.Tensor]:
+        """[N, V] of so many scored tokens at once."""
+        for x_NH in self._last_states(plan).split(HEAD_TOKENS):
+            yield self.dense.lm_head(self.dense.model.norm(x_NH)).float().log_softmax(-1)
 
     def _last_states(self, plan: LayerPlan) -> torch.Tensor:
         """[N, H]: the states that predict the scored tokens."""
@@ -173,7 +175,10 @@ class TextWorkbench:
     def _magnitude(self) -> list[float]:
         """Sum of absolute weights."""
         layers = self.dense.model.layers
-        return [sum(float(w.abs().double().sum()) for w in layer.parameters()) for layer in layers]
+        return [
+            sum(float(w.detach().abs().double().sum()) for w in layer.parameters())
+            for layer in layers
+        ]
 
     def _taylor(self) -> list[float]:
         """Sum over weights of |sum over windows of weight x gradient|: signs may cancel."""
@@ -184,7 +189,7 @@ class TextWorkbench:
         for window_T in self.tokens_BT.clone():
             self.dense(window_T[None], labels=window_T[None]).loss.backward()
         found = [
-            sum(float((w * w.grad).abs().double().sum()) for w in layer.parameters())
+            sum(float((w.detach() * w.grad).abs().double().sum()) for w in layer.parameters())
             for layer in layers
         ]
         self.dense.zero_grad(set_to_none=True)

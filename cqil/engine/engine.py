@@ -21,13 +21,12 @@ from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 from cqil.engine.attention import Growing, Span
 from cqil.engine.cache import StaticCache
 from cqil.engine.checkpoint import check_config, open_shards
-from cqil.engine.layout import ONE_DEVICE, Layout, Shard
+from cqil.engine.ends import Ends
+from cqil.engine.layout import ONE_DEVICE, Layout
 from cqil.engine.links import LINKS, check_links
 from cqil.engine.packing import Packer, Program
-from cqil.engine.products import product
 from cqil.engine.replay import Mode, Replay, check_mode
-from cqil.engine.stage import rms
-from cqil.engine.weights import ALL, Read, weight, with_biases
+from cqil.engine.weights import Read, weight, with_biases
 from cqil.modeling.checkpoints import read_config
 from cqil.plan import LayerPlan
 from cqil.schedule import Schedule
@@ -56,14 +55,14 @@ class Engine:
         check_config(config)
         read = with_biases(config, read)
         self.config, self.layout, self.rank = config, layout, rank
-        self.gain_H = weight(read, "model.norm.weight")
-        check_mode(mode, self.gain_H.device)
-        check_links(links, self.gain_H.device)
+        self.device = weight(read, "model.norm.weight").device
+        check_mode(mode, self.device)
+        check_links(links, self.device)
         self.mode: Mode = mode
         self.links = LINKS[links](layout)
-        self._place_head(read)
-        self.rotary = LlamaRotaryEmbedding(config).to(self.gain_H.device)
-        packer = Packer(config, read, self.links, like=self.gain_H)
+        self.ends = Ends(config, layout, rank, self.links, read)
+        self.rotary = LlamaRotaryEmbedding(config).to(self.device)
+        packer = Packer(config, read, self.links, like=self.ends.gain_H)
         self.program: Program = packer.program(self.schedule.plans, layout, rank)
         self.cache: StaticCache | None = None
         self.replay: Replay | None = None
@@ -97,35 +96,15 @@ class Engine:
 
         return cls(dense.config, plan, read, **options)
 
-    def _place_head(self, read: Read) -> None:
-        """Embedding and output head, or this rank's columns of it, where it has them."""
-        first = self.layout.outside == "first" and self.layout.lane_of(self.rank) > 0
-        self.embedding_VH: torch.Tensor | None = None
-        self.head_HV: torch.Tensor | None = None
-        head = self.layout.head(self.rank)
-        if first or head is None:
-            return
-        columns = head[0].of(self.config.vocab_size)
-        if self.config.tie_word_embeddings:
-            # Held once, as the head wants it; an embedding is then a column.
-            whole_HV = weight(read, "model.embed_tokens.weight").T.contiguous()
-            self.embedding_VH, self.head_HV = whole_HV.T, whole_HV[:, columns]
-        else:
-            self.head_HV = weight(read, "lm_head.weight", columns, ALL).T.contiguous()
-            self.embedding_VH = weight(read, "model.embed_tokens.weight")
-
     @property
     def weight_bytes(self) -> int:
         """Bytes of the weights that this rank holds."""
-        ends = [t for t in (self.embedding_VH, self.head_HV, self.gain_H) if t is not None]
-        storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in ends}
-        return self.program.weight_bytes + sum(storages.values())
+        return self.program.weight_bytes + self.ends.weight_bytes
 
     @property
     def step_bytes(self) -> int:
         """Bytes that a decode step of the first plan reads here: weights, and the cache so far."""
-        cache, head = self.cache, self.head_HV
-        read = self.program.step_bytes + (0 if head is None else head.nbytes)
+        cache, read = self.cache, self.program.step_bytes + self.ends.step_bytes
         if cache is None:
             return read
         seen = cache.length if self.mode == "eager" else cache.max_tokens
@@ -179,46 +158,23 @@ class Engine:
 
     def run(self, runners: list, ids_BT: torch.Tensor, span: Span) -> torch.Tensor | None:
         """Logits [B, V] of the last position."""
-        if self.embedding_VH is None:
-            x_BTH = self.gain_H.new_zeros(*ids_BT.shape, self.config.hidden_size)
-        else:
-            x_BTH = self.embedding_VH[ids_BT]
+        x_BTH = self.ends.embed(ids_BT)
         cos_BTD, sin_BTD = self.rotary(x_BTH, span.positions_BT)
         for runner in runners:
             x_BTH = runner(x_BTH, cos_BTD, sin_BTD, span)
-        return self._logits(x_BTH[:, -1])
-
-    def _logits(self, x_BH: torch.Tensor) -> torch.Tensor | None:
-        if self.head_HV is None:
-            return None
-        # The last norm's gain cannot be folded into a head that is tied to the embedding.
-        logits_BV = product(rms(x_BH, self.config.rms_norm_eps) * self.gain_H, self.head_HV)
-        head = self.layout.head(self.rank)
-        assert head is not None
-        shard, ranks = head
-        if shard.count == 1:
-            return logits_BV
-        width = -(-self.config.vocab_size // shard.count)
-        padding = width - logits_BV.shape[1]
-        padded_BV = torch.nn.functional.pad(logits_BV, (0, padding)) if padding else logits_BV
-        parts = self.links.all_gather(padded_BV.contiguous(), ranks)
-        sizes = (Shard(i, shard.count).of(self.config.vocab_size) for i in range(shard.count))
-        return torch.cat([p[:, : s.stop - s.start] for p, s in zip(parts, sizes, strict=True)], 1)
+        return self.ends.logits(x_BTH[:, -1])
 
     def _clear_cache(self, batch: int, max_tokens: int) -> None:
         """Keeps memory and captured graphs where the shape stays."""
-        if self.cache is not None and (self.cache.batch, self.cache.max_tokens) == (
-            batch,
-            max_tokens,
-        ):
+        if self.cache is not None and self.cache.shape == (batch, max_tokens):
             self.cache.length = 0
             return
         self.cache = self.replay = None
         head_size = self.program.head_size
         self.cache = StaticCache(
-            self.program.cached_heads, batch, max_tokens, head_size, self.gain_H
+            self.program.cached_heads, batch, max_tokens, head_size, self.ends.gain_H
         )
-        self.pads_B = torch.zeros(batch, dtype=torch.long, device=self.gain_H.device)
+        self.pads_B = torch.zeros(batch, dtype=torch.long, device=self.device)
 
     def generate(
         self,

@@ -100,3 +100,16 @@ def test_packing_leaves_the_model_as_it_was():
     Engine.from_dense(dense, uniform_plan(3, 0, 3, 3))
     assert isinstance(dense, LlamaForCausalLM)
     assert all(torch.equal(before[name], tensor) for name, tensor in dense.state_dict().items())
+
+
+def test_a_second_prompt_of_the_same_shape_starts_afresh():
+    dense, plan = tiny_dense(3), uniform_plan(3, 0, 2, 2)
+    engine, prompts = Engine.from_dense(dense, plan), [tokens_of(2, 4, seed) for seed in (1, 2)]
+    for ids_BT, padding in zip(prompts, ([0, 3], [2, 1]), strict=True):
+        ids_BT, mask_BT = left_padded(ids_BT, padding)
+        fresh = Engine.from_dense(dense, plan)
+        pair = [e.prefill(ids_BT, mask_BT, max_tokens=8) for e in (engine, fresh)]
+        assert torch.equal(*pair)
+        for token in (5, 6, 7):
+            pair = [e.decode_step(torch.tensor([token, token + 1])) for e in (engine, fresh)]
+            assert torch.equal(*pair)

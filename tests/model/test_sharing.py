@@ -54,7 +54,7 @@ def test_equal_weights_are_held_once(shape):
     first, others = engines[0], storages(*engines[1:])
     # Beside the dense ones: the pair that two layers make. The last gain is an engine's own.
     pair = [r for r in engines[1].program.decode[0] if len(r.layers) == 2]
-    gains = {engine.gain_H.untyped_storage().data_ptr() for engine in engines}
+    gains = {engine.ends.gain_H.untyped_storage().data_ptr() for engine in engines}
     assert others - storages(first) - gains == {
         tensor.untyped_storage().data_ptr()
         for weights in (pair[0].attention, pair[0].mlp)
@@ -68,5 +68,5 @@ def storages(*engines):
     runners = [r for e in engines for r in (*e.program.prefill, *e.program.decode[0])]
     held = [vars(part) for r in runners for part in (r.attention, r.mlp)]
     tensors = [tensor for part in held for tensor in part.values()]
-    tensors += [end for e in engines for end in (e.embedding_VH, e.head_HV)]
+    tensors += [end for e in engines for end in (e.ends.embedding_VH, e.ends.head_HV)]
     return {t.untyped_storage().data_ptr() for t in tensors if isinstance(t, torch.Tensor)}
