@@ -26,6 +26,7 @@ from cqil.engine.replay import Mode
 from cqil.engine.speed import PeakMemory, clock
 from cqil.modeling.checkpoints import read_config
 from cqil.plan import LayerPlan
+from cqil.schedule import Schedule
 
 
 class Arm(Protocol):
@@ -94,7 +95,7 @@ class Spec:
     """What an engine of an arm is made of; plain data, so that it travels to ranks."""
 
     path: str
-    plan: LayerPlan
+    plan: LayerPlan | Schedule
     layout: Layout = ONE_DEVICE
     links: str = "library"
     mode: Mode = "eager"

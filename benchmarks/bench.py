@@ -129,6 +129,8 @@ def _record(
     facts: list[RankFacts] | None,
     peaks: list[tuple[int, int]] | None,
 ) -> ArmRecord:
+    plan = spec.plan
+    assert isinstance(plan, LayerPlan)
     ranks = [
         RankRecord(
             weight_bytes=fact.weight_bytes,
@@ -143,9 +145,9 @@ def _record(
     return ArmRecord(
         name=name,
         runs="transformers" if name == "transformers-generate" else "engine",
-        plan=spec.plan.to_dict(),
-        slug=spec.plan.slug,
-        depth=spec.plan.depth,
+        plan=plan.to_dict(),
+        slug=plan.slug,
+        depth=plan.depth,
         layout=asdict(spec.layout),
         links=spec.links,
         mode=spec.mode,

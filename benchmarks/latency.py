@@ -2,6 +2,7 @@
 
 Paths are those of `paths.py`. On one device the layers of a group run fused in a few products, on
 ranks at the same time. Variants share packed weights wherever those are equal.
+Merged layers are timed with the weights that they had before: values do not change the time.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ def measure_latency(
             replace(runtime, threads=_threads(path, runtime)),
             partial(measure, path, named[name]),
             path=path,
+            schedule=None if (own := named[name].schedule) is None else own.to_dict(),
             layout={},
             session=identity,
         )
@@ -79,7 +81,8 @@ def _spec(path: str, variant: Variant, device: str, dtype: str) -> Spec:
     layout = ONE_DEVICE
     if ranks > 1:
         layout = layout_for(variant.plan, ranks, read_config(source).num_attention_heads)
-    return Spec(path=source, plan=variant.plan, layout=layout, device=device, dtype=dtype)
+    order = variant.schedule or variant.plan
+    return Spec(path=source, plan=order, layout=layout, device=device, dtype=dtype)
 
 
 def layout_for(plan: LayerPlan, ranks: int, heads: int) -> Layout:

@@ -114,6 +114,9 @@ class LatencyResult(_Result):
     layout: dict[str, Any] = Field(
         description="Lanes, shards, and where layers outside of groups ran; empty where none ran"
     )
+    schedule: dict[str, Any] | None = Field(
+        default=None, description="Plans that followed one another; null where `plan` served all"
+    )
     session: str = Field(description="Results whose rounds were interleaved share it")
     samples: list[StepSample]
 

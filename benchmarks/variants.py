@@ -11,6 +11,7 @@ from benchmarks.files import read_json, sha256_file, write_json
 from benchmarks.record import Model
 from cqil.method import Evidence, Merge, Similarity
 from cqil.plan import LayerPlan
+from cqil.schedule import Schedule
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Variant:
     """The manifest of the model that the plan is for."""
     merges: tuple[Merge, ...] = ()
     """Layers that take in others before the plan runs."""
+    schedule: Schedule | None = None
+    """Plans that follow one another while decoding, where `plan` does not serve every token."""
 
     def result_fields(self) -> dict[str, Any]:
         """The fields of a result that say what was measured."""
@@ -54,7 +57,7 @@ def write_variant(
         found=found,
     )
     plan = method.plan(evidence)
-    merges = method.merges(evidence)
+    merges, schedule = method.merges(evidence), method.schedule(evidence)
     data = {
         "variant": name,
         "method": method.method,
@@ -64,6 +67,7 @@ def write_variant(
         "depth": plan.depth,
         "plan": plan.to_dict(),
         "merges": [asdict(merge) for merge in merges],
+        "schedule": None if schedule is None else schedule.to_dict(),
         "model": manifest,
         "similarity_sha256": None if similarity is None else sha256_file(similarity),
         "search": found,
@@ -76,4 +80,5 @@ def read_variant(path: Path) -> Variant:
     data = read_json(path)
     plan = LayerPlan.from_dict(data["plan"])
     merges = tuple(Merge(m["into"], tuple(m["taken"]), m["rule"]) for m in data["merges"])
-    return Variant(data["variant"], data["method"], plan, data["model"], merges)
+    schedule = None if data["schedule"] is None else Schedule.from_dict(data["schedule"])
+    return Variant(data["variant"], data["method"], plan, data["model"], merges, schedule)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from typing import Any
 
 from cqil.plan import LayerPlan
 
@@ -34,6 +35,14 @@ class Schedule:
                     f"plans: layer {back[0]} comes back after a pause and would lack keys; "
                     "later plans may only drop layers"
                 )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists and scalars; `from_dict` restores the schedule."""
+        return {"plans": [plan.to_dict() for plan in self.plans], "starts": list(self.starts)}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Schedule:
+        return cls(tuple(map(LayerPlan.from_dict, data["plans"])), tuple(data["starts"]))
 
     def index_at(self, token: int) -> int:
         """Which plan serves a decoded token, counted from 0."""

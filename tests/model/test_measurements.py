@@ -320,3 +320,18 @@ def test_a_session_runs_once_whether_it_ends_well_or_not():
         with pytest.raises(MemoryError, match="full"):
             bad("small")
     assert calls == ["cpu", "small"]
+
+
+def test_a_schedule_comes_back_and_is_what_is_timed(manifest, tmp_path):
+    options = {"method": "skipdecode", "max_depth": 4, "min_depth": 2, "tokens": 3}
+    write_variant("falling", options, manifest, None, None, tmp_path / "falling.json")
+    write_variant("dense", {"method": "dense"}, manifest, None, None, tmp_path / "dense.json")
+    falling = read_variant(tmp_path / "falling.json")
+    assert [plan.depth for plan in falling.schedule.plans] == [4, 3, 2]
+    assert falling.plan == falling.schedule.plans[-1]
+    variants = [falling, read_variant(tmp_path / "dense.json")]
+    workload = Latency(prompt_tokens=4, new_tokens=4, rounds=3)
+    results = {(r.path, r.variant): r for r in measure_latency(variants, workload, CPU)}
+    assert results["engine", "falling"].schedule == falling.schedule.to_dict()
+    assert results["engine", "dense"].schedule is None
+    assert len(results["engine", "falling"].samples) == 3 * (1 + 4)

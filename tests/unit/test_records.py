@@ -156,7 +156,7 @@ def test_every_method_and_option_is_explained(name):
     assert not [key for key in keys if not in_backticks(key)]
 
 
-@pytest.mark.parametrize("name", ["default", "smoke", "full", "llama"])
+@pytest.mark.parametrize("name", ["default", "smoke", "full", "llama", "rules"])
 def test_published_configurations_are_accepted(name):
     raw = yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text())
     config = parse_config(raw)
@@ -166,4 +166,4 @@ def test_published_configurations_are_accepted(name):
 
 def test_every_configuration_is_tested():
     files = {path.stem for path in (ROOT / "config").glob("*.yaml")}
-    assert files == {"assets", "default", "smoke", "full", "llama"}
+    assert files == {"assets", "default", "smoke", "full", "llama", "rules"}

@@ -26,7 +26,7 @@ def test_dry_run_of_the_default_counts_its_jobs(tmp_path):
 
 def test_every_published_size_dry_runs(tmp_path):
     project = Project(tmp_path)
-    for name in ("smoke", "full", "llama"):
+    for name in ("smoke", "full", "llama", "rules"):
         done = project.snakemake("--dry-run", "--configfile", f"config/{name}.yaml")
         assert done.returncode == 0, done.stdout
 
