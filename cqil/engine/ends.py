@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F  # noqa: N812
 from transformers import LlamaConfig
 
-from cqil.engine.layout import Layout, Shard
+from cqil.engine.layout import Ranks, Shard
 from cqil.engine.links import Links
 from cqil.engine.products import product
 from cqil.engine.stage import rms
@@ -20,12 +20,15 @@ class Ends:
     """Ranks that the layout gives no head have no embedding either."""
 
     def __init__(
-        self, config: LlamaConfig, layout: Layout, rank: int, links: Links, read: Read
+        self,
+        config: LlamaConfig,
+        gain_H: torch.Tensor,
+        place: tuple[Shard, Ranks] | None,
+        links: Links,
+        read: Read,
     ) -> None:
-        """Raises ValueError as `weight` does."""
-        self.config, self.links = config, links
-        self.gain_H = weight(read, "model.norm.weight")
-        self.place = layout.head(rank)
+        """`place` is the layout's `head` of this rank. Raises ValueError as `weight` does."""
+        self.config, self.gain_H, self.place, self.links = config, gain_H, place, links
         self.embedding_VH: torch.Tensor | None = None
         self.head_HV: torch.Tensor | None = None
         if self.place is None:

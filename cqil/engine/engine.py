@@ -55,14 +55,15 @@ class Engine:
         check_config(config)
         read = with_biases(config, read)
         self.config, self.layout, self.rank = config, layout, rank
-        self.device = weight(read, "model.norm.weight").device
+        gain_H = weight(read, "model.norm.weight")
+        self.device = gain_H.device
         check_mode(mode, self.device)
         check_links(links, self.device)
         self.mode: Mode = mode
         self.links = LINKS[links](layout)
-        self.ends = Ends(config, layout, rank, self.links, read)
+        self.ends = Ends(config, gain_H, layout.head(rank), self.links, read)
         self.rotary = LlamaRotaryEmbedding(config).to(self.device)
-        packer = Packer(config, read, self.links, like=self.ends.gain_H)
+        packer = Packer(config, read, self.links, like=gain_H)
         self.program: Program = packer.program(self.schedule.plans, layout, rank)
         self.cache: StaticCache | None = None
         self.replay: Replay | None = None
