@@ -147,9 +147,9 @@ def test_a_rank_reads_what_it_holds(two_ranks, tmp_path, layout, tied):
     plan = uniform_plan(4, 0, 4, 2)
     whole = {name: tensor.nbytes for name, tensor in dense.state_dict().items()}
     for rank, (read, held) in enumerate(two_ranks.run(tensors_read, tmp_path, plan, layout)):
-        # Norms within layers are folded into the projections after them.
-        norms = sum(size for name, size in read.items() if name.endswith("layernorm.weight"))
-        assert sum(read.values()) == held + norms
+        # Norms within layers are folded into what follows them; the last is held as it is.
+        large = sum(size for name, size in read.items() if not name.endswith("norm.weight"))
+        assert large + whole["model.norm.weight"] == held
         layers = [int(name.split(".")[2]) for name in read if ".layers." in name]
         if layout.lanes == 2:
             assert set(layers) == {rank, rank + 2}

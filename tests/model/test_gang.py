@@ -110,9 +110,11 @@ def test_ranks_die_with_their_parent(tmp_path):
         assert len(ranks) == 2
         run.send_signal(signal.SIGKILL)
     deadline = time.monotonic() + 10
-    while alive := [rank for rank in ranks if is_alive(rank)]:
-        assert time.monotonic() < deadline, alive
+    while (alive := [rank for rank in ranks if is_alive(rank)]) and time.monotonic() < deadline:
         time.sleep(0.05)
+    for rank in alive:
+        rank.kill()
+    assert not alive
 
 
 def is_alive(process):

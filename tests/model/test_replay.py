@@ -71,7 +71,7 @@ def test_compiled_steps_equal_eager_ones(plan):
 
 
 @given(any_case)
-@settings(max_examples=examples(30))
+@settings(max_examples=examples(15))
 def test_two_threads_equal_the_reference(case):
     torch.set_num_threads(2)
     try:

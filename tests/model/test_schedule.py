@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rank_functions import scheduled_logits
 from reference import Reference
-from strategies import cases, examples
-from tiny_models import left_padded, tiny_dense, tokens_of
+from strategies import Case, cases, examples
+from tiny_models import Shape, left_padded, tiny_dense, tokens_of
 
 from cqil import LayerPlan, dense_plan, kept_layers_plan, uniform_plan
 from cqil.engine import Engine
@@ -77,6 +77,24 @@ def test_two_ranks_under_a_schedule_equal_the_naive_maths(two_ranks, layout, dra
     assert len([found for found in of_rank if found is not None]) == layout.shards
     for found in of_rank[: layout.shards]:
         assert_reference(found, *drawn)
+
+
+@pytest.mark.parametrize(
+    "regrouped",
+    [
+        LayerPlan(num_layers=4, groups=[[0, 1, 2, 3]], bypass=1),
+        LayerPlan(num_layers=4, groups=[[0, 1, 2, 3]], bypass=1, bypass_target="ffn+residual"),
+        LayerPlan(num_layers=4, groups=[["0.attn", 1, "2.attn", 3]], bypass_target="two-way"),
+    ],
+    ids=str,
+)
+def test_layers_keep_their_lane_when_they_are_regrouped(four_ranks, regrouped):
+    """Two lanes then hold two members of one stage."""
+    case = Case(uniform_plan(4, 0, 4, 2), Shape(), seed=0, prompt_length=4, padding=[0, 2])
+    schedule = Schedule((case.plan, regrouped), (0, 3))
+    found, *others = four_ranks.run(scheduled_logits, case, schedule, Layout(lanes=4))
+    assert others == [None] * 3
+    assert_reference(found, case, schedule)
 
 
 def test_generated_text_follows_the_schedule():

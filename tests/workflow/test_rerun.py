@@ -100,7 +100,8 @@ def test_nothing_changed_reruns_nothing(project):
 def test_imported_module_reruns_what_imports_it(project):
     with edited(project, "benchmarks/scoring.py", "HEAD_TOKENS = 512", "HEAD_TOKENS = 256"):
         rules = {rule for rule, _ in measured(project)}
-    assert {"perplexity", "search", "similarity"} <= rules
+    assert "perplexity" in rules
+    assert not {"search", "similarity"} & rules
     assert not rules & {"wheel", "text", "model"}
 
 
@@ -110,7 +111,7 @@ def test_module_of_one_measurement_reruns_that_alone(project):
 
 
 def test_one_methods_file_reruns_its_variants_alone(project):
-    with edited(project, "baselines/removal/shortgpt.py", "of equal scores", "of same scores"):
+    with edited(project, "baselines/removal/shortgpt.py", "change the residual stream least", "change the stream least"):
         assert measured(project) == jobs_of("short")
 
 
