@@ -115,6 +115,8 @@ def _select(cache: DynamicCache, rows: torch.Tensor, model: PlannedLlamaForCausa
     """A cache that holds copies of some rows, so that the contexts stay as they are."""
     selected = DynamicCache(config=model.config)
     for slot, layer in enumerate(cache.layers):
+        if layer.keys is None:  # of a layer whose attention the plan leaves out
+            continue
         selected.update(layer.keys[rows], layer.values[rows], slot)
     return selected
 
