@@ -111,7 +111,7 @@ def test_module_of_one_measurement_reruns_that_alone(project):
 
 
 def test_one_methods_file_reruns_its_variants_alone(project):
-    with edited(project, "baselines/removal/shortgpt.py", "change the residual stream least", "change the stream least"):
+    with edited(project, "baselines/removal/shortgpt.py", "stream least", "stream the least"):
         assert measured(project) == jobs_of("short")
 
 
