@@ -62,7 +62,7 @@ why: env  ## Say what a run would do, and why
 	$(RUN) --configfile config/default.yaml --dry-run
 
 unlock: env  ## After a crash or power cut: release the lock, then run the same target again
-	PATH="$(BIN):$$PATH" $(BIN)/snakemake --unlock
+	$(RUN) --unlock
 
 clean:  ## Remove results; models, texts and tasks stay
 	rm -rf results .snakemake
