@@ -23,8 +23,9 @@ from cqil.engine.cache import StaticCache
 from cqil.engine.checkpoint import check_config, open_shards
 from cqil.engine.ends import Ends
 from cqil.engine.layout import ONE_DEVICE, Layout
-from cqil.engine.links import LINKS, check_links
+from cqil.engine.links import LINKS, check_links, check_rank
 from cqil.engine.packing import Packer, Program
+from cqil.engine.prompt import check_prompt
 from cqil.engine.replay import Mode, Replay, check_mode
 from cqil.engine.weights import Read, weight, with_biases
 from cqil.modeling.checkpoints import read_config
@@ -59,6 +60,7 @@ class Engine:
         self.device = gain_H.device
         check_mode(mode, self.device)
         check_links(links, self.device)
+        check_rank(layout, rank)
         self.mode: Mode = mode
         self.links = LINKS[links](layout)
         self.ends = Ends(config, gain_H, layout.head(rank), self.links, read)
@@ -118,11 +120,10 @@ class Engine:
         """Starts afresh with a prompt, padded on the left where `mask_BT` is 0.
 
         Returns the logits [B, V] of the first new token, or None on a rank without the head.
-        `max_tokens` bounds prompt and answer. Raises ValueError where the prompt does not fit.
+        `max_tokens` bounds prompt and answer. Raises ValueError as `check_prompt` does.
         """
+        check_prompt(ids_BT, mask_BT, max_tokens)
         batch, tokens = ids_BT.shape
-        if tokens > max_tokens:
-            raise ValueError(f"max_tokens: {max_tokens} is less than the prompt's {tokens} tokens")
         self._clear_cache(batch, max_tokens)
         assert self.cache is not None
         self.prompt_tokens = tokens
@@ -211,6 +212,8 @@ class Engine:
         generator: torch.Generator | None = None,
     ) -> Iterator[torch.Tensor]:
         """As `generate`, but gives each step's tokens [B] as soon as they are known."""
+        if max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens: {max_new_tokens} must be at least 1")
         ends = torch.tensor(_ends(self.config), device=ids_BT.device)
         pad = self.config.pad_token_id if self.config.pad_token_id is not None else 0
         logits_BV = self.prefill(ids_BT, mask_BT, max_tokens=ids_BT.shape[1] + max_new_tokens)

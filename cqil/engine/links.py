@@ -16,6 +16,14 @@ Message = tuple[torch.Tensor, int]
 """A tensor, and the rank that it goes to or comes from."""
 
 
+def check_rank(layout: Layout, rank: int) -> None:
+    """Raises ValueError unless `rank` is this process's own in a world of the layout's size."""
+    if not 0 <= rank < layout.world:
+        raise ValueError(f"rank: {rank} is not one of the layout's {layout.world} ranks")
+    if layout.world > 1 and dist.is_initialized() and rank != dist.get_rank():
+        raise ValueError(f"rank: {rank}, but this process is rank {dist.get_rank()}; give its own")
+
+
 @cache
 def _group(ranks: Ranks) -> dist.ProcessGroup:
     """Made once and kept: all ranks of the world call this in the same order."""

@@ -94,6 +94,34 @@ def test_misuse_is_one_line():
         Engine.from_dense(tiny_dense(3), dense_plan(2))
 
 
+@pytest.mark.parametrize(
+    ("mask", "word"),
+    [
+        ([[1, 1, 0]], "pad prompts on the left"),
+        ([[1, 0, 1]], "pad prompts on the left"),
+        ([[0, 0, 0]], "pad prompts on the left"),
+        ([[1, 1]], "one entry a token"),
+    ],
+)
+def test_a_mask_that_is_not_of_the_left_is_refused(mask, word):
+    engine = Engine.from_dense(tiny_dense(2), dense_plan(2))
+    with pytest.raises(ValueError, match=word):
+        engine.prefill(tokens_of(1, 3), torch.tensor(mask), max_tokens=4)
+
+
+def test_what_cannot_be_generated_from_is_refused():
+    dense = tiny_dense(2)
+    engine = Engine.from_dense(dense, dense_plan(2))
+    with pytest.raises(ValueError, match="ids_BT: has the shape"):
+        engine.prefill(torch.empty(1, 0, dtype=torch.long), max_tokens=4)
+    with pytest.raises(ValueError, match="ids_BT: has the shape"):
+        engine.prefill(torch.tensor([1, 2]), max_tokens=4)
+    with pytest.raises(ValueError, match="max_new_tokens: 0"):
+        engine.generate(tokens_of(1, 3), max_new_tokens=0)
+    with pytest.raises(ValueError, match="rank: 1"):
+        Engine.from_dense(dense, dense_plan(2), rank=1)
+
+
 def test_packing_leaves_the_model_as_it_was():
     dense = tiny_dense(3)
     before = {name: tensor.clone() for name, tensor in dense.state_dict().items()}

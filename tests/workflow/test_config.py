@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import pytest
-from conftest import Project
+from project import Project
 
 GOOD = {
     "name": "run",

@@ -6,7 +6,7 @@ import re
 import tomllib
 
 import yaml
-from conftest import ROOT, Project
+from project import ROOT, Project
 
 
 def test_lint_finds_nothing(tmp_path):

@@ -11,7 +11,7 @@ import os
 import re
 
 import pytest
-from conftest import Project
+from project import Project
 
 AGGREGATES = {"all", "run_config", "draw_report", "time_variants"}
 

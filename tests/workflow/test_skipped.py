@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conftest import Project
+from project import Project
 
 from benchmarks.record import read_result
 
