@@ -34,8 +34,8 @@ from cqil.plan import LayerPlan, dense_plan, uniform_plan
 
 LANES, SHARDS = Layout(lanes=2), Layout(shards=2)
 MEASURED_PEAKS = ("cqil-p2", "tp2")
-LOADED = "cqil-p2"
-"""The arm whose grouped stages are the load under which messages are timed."""
+LOADED = ("cqil-p2", "tp2")
+"""Arms under whose load messages are timed."""
 
 
 def bench(manifest: dict[str, Any], workload: Latency, runtime: Runtime) -> Bench:
@@ -54,7 +54,7 @@ def bench(manifest: dict[str, Any], workload: Latency, runtime: Runtime) -> Benc
     shared = {name: spec for name, spec in specs.items() if spec.layout.world > 1}
     arms: dict[str, Arm] = {"transformers-generate": Generate(dense)}
     facts: dict[str, list[RankFacts]] = {}
-    loaded: list[float] = []
+    loaded: dict[str, list[float]] = {}
     with ExitStack() as stack:
         for name, spec in specs.items():
             if name not in shared:
@@ -73,7 +73,9 @@ def bench(manifest: dict[str, Any], workload: Latency, runtime: Runtime) -> Benc
             seed=runtime.seed,
         )
         if shared:
-            loaded = cost_under_load(gang, LOADED, prompt_BT, workload.rounds)
+            loaded = {
+                name: cost_under_load(gang, name, prompt_BT, workload.rounds) for name in LOADED
+            }
     peaks = {name: peak_facts(specs[name], prompt_BT, 4) for name in MEASURED_PEAKS if shared}
     generate = Spec(path=manifest["path"], plan=dense_plan(manifest["num_layers"]))
     records = [

@@ -156,8 +156,8 @@ class Bench(Schema):
     workload: dict[str, Any]
     provenance: Provenance
     arms: list[ArmRecord]
-    message_seconds: list[float] = Field(
-        description="Cost of one collective under the load of a decode step, by round"
+    message_seconds: dict[str, list[float]] = Field(
+        description="Arm -> cost of one of its messages under its own load, by round"
     )
 
 

@@ -110,9 +110,9 @@ def _composition(
     if not bench.message_seconds:
         return
     yield "\n## Where a two-rank step goes\n"
-    cost = float(np.median(bench.message_seconds))
     rows = []
-    for name in ("cqil-p2", "tp2"):
+    for name, seconds in bench.message_seconds.items():
+        cost = float(np.median(seconds))
         messages = sum(count for *_, count in arms[name].ranks[0].decode_messages)
         compute = rounds[f"{name}-silent"]
         measured = float(np.median(rounds[name]))
