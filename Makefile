@@ -30,9 +30,13 @@ reproduce-full: env  ## Every document, task and variant (days on 2 cores; resum
 	$(RUN) --configfile config/full.yaml
 	@echo "report: results/full/report/report.html"
 
-rules: env  ## Every rule that chooses layers, at five depths (about an hour on 2 cores)
+rules: env  ## Every rule that chooses layers, at five depths (about two hours on 2 cores)
 	$(RUN) --configfile config/rules.yaml
 	@echo "report: results/rules/report/report.html"
+
+bypass: env  ## How far attention is passed on in a group, and where to (about 20 minutes on 2 cores)
+	$(RUN) --configfile config/bypass.yaml
+	@echo "report: results/bypass/report/report.html"
 
 test: env  ## Run the tests, the smoke workflow among them
 	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest
@@ -67,4 +71,4 @@ unlock: env  ## After a crash or power cut: release the lock, then run the same 
 clean:  ## Remove results; models, texts and tasks stay
 	rm -rf results .snakemake
 
-.PHONY: help env reproduce smoke reproduce-full rules test bench quality style schemas why unlock clean
+.PHONY: help env reproduce smoke reproduce-full rules bypass test bench quality style schemas why unlock clean
