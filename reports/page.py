@@ -12,19 +12,11 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from benchmarks.files import write_atomically
-from reports import (
-    background,
-    comparisons,
-    curves,
-    depth,
-    figures,
-    measures,
-    plans,
-    scores,
-    summary,
-    tables,
-)
+from reports import background, summary
+from reports.estimates import Estimates
 from reports.load import Results, load_results
+from reports.section import Drawing, Section
+from reports.sections import SECTIONS
 from reports.style import INK, paper
 from reports.tables import Table
 
@@ -40,11 +32,9 @@ class Report:
 
 def write_report(results: Path, out: Path) -> Path:
     """Draws the results of one folder into another; returns the page's path."""
-    loaded = load_results(results)
-    with paper():
-        report = build_report(loaded)
-        for name, figure in report.figures.items():
-            _save(figure, out / "figures", name)
+    report = build_report(load_results(results))
+    for name, figure in report.figures.items():
+        _save(figure, out / "figures", name)
     for table in report.tables:
         table.write(out / "tables")
     page = out / "report.html"
@@ -53,45 +43,27 @@ def write_report(results: Path, out: Path) -> Path:
 
 
 def build_report(results: Results) -> Report:
-    """Computes every estimate once and hands it to figures, tables and sentences."""
-    perplexities = measures.perplexities(results)
-    accuracies = measures.accuracies(results)
-    latencies = measures.latencies(results)
-    removal = comparisons.removal_at_same_depth(results)
-    bypass = comparisons.bypass_modes(results)
-    drawn = {
-        "perplexity-by-depth": depth.perplexity_by_depth(results, perplexities),
-        "rules": curves.perplexity_curves(results, perplexities),
-        "accuracy-by-depth": depth.accuracy_by_depth(results, accuracies),
-        "similarity": figures.similarity(results),
-        "plans": plans.plans(results),
-        "searches": figures.searches(results),
-        "latency": figures.latency(results, latencies),
-    }
-    drawn = {name: figure for name, figure in drawn.items() if figure is not None}
-    own = [
-        scores.variants_table(results, perplexities, accuracies),
-        scores.perplexity_table(perplexities),
-        scores.accuracy_table(accuracies),
-        curves.curves_table(results, perplexities),
-        tables.removal_table(removal),
-        tables.bypass_table(bypass),
-        tables.latency_table(results, latencies),
-        tables.missing_table(results),
-    ]
-    published = tables.published_tables()
+    """Every section with its figures drawn, and the page around them."""
+    estimates = Estimates(results)
+    sections = [section(results, estimates) for section in SECTIONS]
+    drawings = [drawing for section in sections for drawing in section.drawings]
     html = _template().render(
         results=results,
-        headline=[*summary.headline(results, perplexities), *summary.accuracy_range(accuracies)],
-        removal_verdicts=list(summary.removal_verdicts(removal)),
-        bypass_verdicts=list(summary.bypass_verdicts(bypass)),
-        figures={name: inline_svg(figure) for name, figure in drawn.items()},
-        tables={table.name: table for table in own},
-        published=published,
-        first_token=scores.FIRST_TOKEN,
-        background=background,
+        headline=[
+            *summary.headline(results, estimates.perplexities),
+            *summary.accuracy_range(estimates.accuracies),
+        ],
+        sections=sections,
+        findings=[finding for section in sections for finding in section.findings],
+        machines=background.machines(results),
+        svg=_svg,
     )
-    return Report(html, drawn, [*own, *published])
+    figures = {d.name: d.figure for d in drawings if d.figure is not None}
+    return Report(html, figures, _tables(sections))
+
+
+def _tables(sections: list[Section]) -> list[Table]:
+    return [table for section in sections for table in section.tables]
 
 
 def _template() -> Template:
@@ -102,13 +74,20 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["kind"] = lambda block: type(block).__name__
     return environment.get_template("page.html.j2")
+
+
+def _svg(drawing: Drawing) -> Markup:
+    assert drawing.figure is not None
+    return inline_svg(drawing.figure)
 
 
 def inline_svg(figure: Figure) -> Markup:
     """The figure as an element of the page: it takes the page's width and text colour."""
     stream = io.StringIO()
-    figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
+    with paper():
+        figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None})
     svg = stream.getvalue()
     svg = svg[svg.index("<svg") :].replace(INK, "currentColor")
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
@@ -123,5 +102,6 @@ def _save(figure: Figure, folder: Path, name: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for kind, metadata in (("png", {}), ("pdf", {"CreationDate": None})):
         aside = folder / f".{name}.{kind}"
-        figure.savefig(aside, format=kind, metadata=metadata)
+        with paper():
+            figure.savefig(aside, format=kind, metadata=metadata)
         aside.replace(folder / f"{name}.{kind}")

@@ -1,0 +1,37 @@
+"""Every estimate of a report, each computed once and only where something asks for it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import pandas as pd
+
+from reports import comparisons, measures
+from reports.load import Results
+
+
+class Estimates:
+    """Sections share it; what each frame holds is said where it is made."""
+
+    def __init__(self, results: Results) -> None:
+        self._results = results
+
+    @cached_property
+    def perplexities(self) -> pd.DataFrame:
+        return measures.perplexities(self._results)
+
+    @cached_property
+    def accuracies(self) -> pd.DataFrame:
+        return measures.accuracies(self._results)
+
+    @cached_property
+    def latencies(self) -> pd.DataFrame:
+        return measures.latencies(self._results)
+
+    @cached_property
+    def removal(self) -> pd.DataFrame:
+        return comparisons.removal_at_same_depth(self._results)
+
+    @cached_property
+    def bypass(self) -> pd.DataFrame:
+        return comparisons.bypass_modes(self._results)

@@ -1,0 +1,32 @@
+"""The sections of the page, in its order. A new one is a new module and a name in this list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from reports.estimates import Estimates
+from reports.load import Results
+from reports.section import Section
+from reports.sections import (
+    bypass,
+    latency,
+    plans,
+    provenance,
+    published,
+    quality,
+    searches,
+    similarity,
+    variants,
+)
+
+SECTIONS: list[Callable[[Results, Estimates], Section]] = [
+    quality.section,
+    variants.section,
+    bypass.section,
+    similarity.section,
+    plans.section,
+    searches.section,
+    latency.section,
+    published.section,
+    provenance.section,
+]
