@@ -8,7 +8,7 @@ from __future__ import annotations
 import pandas as pd
 
 from reports.load import Results, Variant
-from reports.measures import perplexity, perplexity_ratio
+from reports.measures import perplexity, perplexity_ratio, perplexity_value
 from reports.style import bypass_mode
 
 
@@ -29,6 +29,31 @@ def removal_at_same_depth(results: Results) -> pd.DataFrame:
         if removal.family == "removal" and removal.plan.depth == grouped.plan.depth
     ]
     return pd.DataFrame(rows, columns=["depth", "grouped", "removal", "ratio", "verdict"])
+
+
+KINDS = {
+    "best uniform rule": lambda v: v.method == "uniform" and bypass_mode(v) == "none",
+    "best other grouping rule": lambda v: v.family == "cqil" and v.method not in SEARCHED,
+    "best removal rule": lambda v: v.family == "removal",
+}
+"""Rivals of a plan that was searched for."""
+SEARCHED = ("uniform", "dynamic")
+
+
+def searched_against_others(results: Results) -> pd.DataFrame:
+    """`dynamic` against the best of each kind at its depth; ratios above 1 favour it."""
+    scored = _scored(results)
+    rows = []
+    for own in (variant for variant in scored if variant.method == "dynamic"):
+        level = [v for v in scored if v.plan.depth == own.plan.depth]
+        for kind, belongs in KINDS.items():
+            if not (rivals := [v.name for v in level if belongs(v)]):
+                continue
+            other = min(rivals, key=lambda name: perplexity_value(results, name))
+            ratio = perplexity_ratio(results, other, own.name)
+            rows.append((own.plan.depth, own.name, kind, other, ratio, ratio.verdict(1)))
+    columns = ["depth", "variant", "kind", "other", "ratio", "verdict"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def bypass_modes(results: Results) -> pd.DataFrame:

@@ -7,6 +7,8 @@ several depths; one panel a family, so that a dozen rules stay apart.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import astuple
 from itertools import cycle
 
 import pandas as pd
@@ -15,9 +17,9 @@ from matplotlib.figure import Figure
 
 from reports.figures import bars, by_variant, readable_log
 from reports.load import Results, Variant
-from reports.measures import ALL, DENSE
-from reports.numbers import with_interval
-from reports.statistics import Estimate
+from reports.measures import ALL, DENSE, MEAN
+from reports.numbers import times, with_error, with_interval
+from reports.statistics import NOTHING, Estimate
 from reports.style import FAMILIES, INK
 from reports.tables import Table
 
@@ -28,6 +30,7 @@ DEPTHS = {"method", "depth", "speedup", "seed", "start", "end"}
 # Okabe and Ito's palette without its yellow, which is faint on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#595959")
 MARKERS = ("o", "s", "v", "D", "^", "P", "X", "*")
+VERDICTS = {"higher": "better", "not distinguishable": "not distinguishable", "lower": "worse"}
 CLIP = 20
 """Beyond this multiple of dense a curve leaves the panel: nothing is left to compare there."""
 
@@ -54,22 +57,45 @@ def rule_curves(results: Results) -> dict[str, Curves]:
     return {family: kept[family] for family in FAMILIES if kept.get(family)}
 
 
-def perplexity_curves(results: Results, perplexities: pd.DataFrame) -> Figure | None:
-    """One panel a family, one line a rule; dashed: dense."""
+def rule_panels(
+    results: Results, perplexities: pd.DataFrame, accuracies: pd.DataFrame
+) -> Figure | None:
+    """One column a family, one line a rule; perplexity above, mean accuracy below if there is any.
+
+    Dashed: dense.
+    """
     families = rule_curves(results)
-    estimates = by_variant(perplexities[perplexities["text"] == ALL], "perplexity")
-    if not families or DENSE not in estimates:
+    quality = _quality(perplexities, accuracies)
+    if not families or DENSE not in quality["perplexity"]:
         return None
-    figure = Figure(figsize=(3.1 * len(families) + 0.6, 4.2))
-    panels = figure.subplots(1, len(families), sharey=True, squeeze=False)[0]
-    for axes, (family, rules) in zip(panels, families.items(), strict=True):
-        _panel(axes, rules, estimates)
+    figure = Figure(figsize=(3.1 * len(families) + 0.6, 3.6 * len(quality) + 0.6))
+    grid = figure.subplots(len(quality), len(families), sharey="row", sharex="col", squeeze=False)
+    for panels, estimates in zip(grid, quality.values(), strict=True):
+        for axes, rules in zip(panels, families.values(), strict=True):
+            _panel(axes, rules, estimates)
+    for axes, family in zip(grid[0], families, strict=True):
         axes.set_title(FAMILIES[family])
-    readable_log(panels[0])
-    dense = estimates[DENSE].value
-    panels[0].set_ylim(0.9 * dense, CLIP * dense)
-    panels[0].set_ylabel("Perplexity, lower is better (log scale)")
+        axes.legend(fontsize=7, loc="upper left")
+        axes.invert_xaxis()
+    for axes in grid[-1]:
+        axes.set_xlabel("Depth")
+    readable_log(grid[0, 0])
+    dense = quality["perplexity"][DENSE].value
+    grid[0, 0].set_ylim(0.9 * dense, CLIP * dense)
+    grid[0, 0].set_ylabel("Perplexity, lower is better (log scale)")
+    if len(quality) > 1:
+        grid[1, 0].set_ylabel("Mean accuracy over tasks, %")
     return figure
+
+
+def _quality(
+    perplexities: pd.DataFrame, accuracies: pd.DataFrame
+) -> dict[str, dict[str, Estimate]]:
+    """Measure -> variant -> estimate; accuracy in percent, and only where it was measured."""
+    found = {"perplexity": by_variant(perplexities[perplexities["text"] == ALL], "perplexity")}
+    shares = by_variant(accuracies[accuracies["task"] == MEAN], "headline")
+    percent = {name: Estimate(*(100 * x for x in astuple(e))) for name, e in shares.items()}
+    return found | ({"accuracy": percent} if percent else {})
 
 
 def _panel(axes: Axes, rules: Curves, estimates: dict[str, Estimate]) -> None:
@@ -79,27 +105,74 @@ def _panel(axes: Axes, rules: Curves, estimates: dict[str, Estimate]) -> None:
             axes.errorbar(depth, estimates[name].value, yerr=bars(estimates[name]), color=colour)
         values = [estimates[name].value for _, name in drawn]
         axes.plot([d for d, _ in drawn], values, color=colour, marker=marker, label=rule)
-    axes.axhline(estimates[DENSE].value, color=INK, linestyle="--", linewidth=0.9)
-    axes.set_xlabel("Depth")
-    axes.invert_xaxis()
+    if DENSE in estimates:
+        axes.axhline(estimates[DENSE].value, color=INK, linestyle="--", linewidth=0.9)
     axes.grid(axis="y")
-    axes.legend(fontsize=7, loc="upper left")
 
 
-def curves_table(results: Results, perplexities: pd.DataFrame) -> Table:
-    """Rules by depths; the lowest of each depth is the figure's lowest point there."""
-    estimates = by_variant(perplexities[perplexities["text"] == ALL], "perplexity")
+def curves_table(results: Results, perplexities: pd.DataFrame, accuracies: pd.DataFrame) -> Table:
+    """Rules by depths: perplexity with its interval, mean accuracy with its standard error."""
     families = rule_curves(results)
     depths = sorted(
         {d for rules in families.values() for names in rules.values() for d in names}, reverse=True
     )
-    rows = [
-        {"rule": rule, "family": FAMILIES[family]}
-        | {depth: estimates.get(names.get(depth, "")) for depth in depths}
-        for family, rules in families.items()
-        for rule, names in rules.items()
-    ]
-    data = pd.DataFrame(rows).rename(columns={depth: f"depth {depth:g}" for depth in depths})
-    shown = data.map(lambda cell: with_interval(cell) if isinstance(cell, Estimate) else cell)
-    note = "Perplexity over all texts with its interval, for every rule at every depth."
-    return Table("rules", "Every rule at every depth", data, shown.fillna("–"), note)
+    quality = by_variant(perplexities[perplexities["text"] == ALL], "perplexity")
+    means = accuracies[accuracies["task"] == MEAN].set_index("variant")
+    data, shown = [], []
+    for family, rules in families.items():
+        for rule, names in rules.items():
+            values: dict[str, object] = {"rule": rule, "family": FAMILIES[family]}
+            words: dict[str, object] = dict(values)
+            for depth in depths:
+                name, head = names.get(depth, ""), f"depth {depth:g}"
+                estimate = quality.get(name, NOTHING)
+                values[head] = estimate
+                words[head] = with_interval(estimate) if name in quality else "–"
+                if name in means.index:
+                    share = means.loc[name, "headline"].value
+                    error = means.loc[name, "headline_se"]
+                    values |= {f"{head}: accuracy": share, f"{head}: standard error": error}
+                    words[head] = f"{words[head]}; {with_error(share, error)} %"
+            data.append(values)
+            shown.append(words)
+    note = (
+        "Perplexity over all texts with its interval; then mean accuracy over tasks with one "
+        "standard error, where tasks were run."
+    )
+    frame = pd.DataFrame(data)
+    return Table("rules", "Every rule at every depth", frame, pd.DataFrame(shown), note)
+
+
+def searched_table(comparison: pd.DataFrame) -> Table:
+    """What dynamic programming chose against the best of the others, at equal depth."""
+    shown = pd.DataFrame(
+        {
+            "depth": comparison["depth"].map("{:g}".format),
+            "variant": comparison["variant"],
+            "against": comparison["kind"],
+            "which": comparison["other"],
+            "its perplexity": comparison["ratio"].map(lambda r: with_interval(r, times)),
+            "verdict": comparison["verdict"].map(VERDICTS),
+        }
+    )
+    note = (
+        "Perplexity of the other over that of the variant, paired over the same windows: above ×1 "
+        "the variant is better. The other is the best of its kind on these very windows, which "
+        "favours it."
+    )
+    return Table("dynamic", "Dynamic programming against the best rule", comparison, shown, note)
+
+
+def searched_findings(comparison: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """One finding for each kind of rival."""
+    for kind, rows in comparison.groupby("kind", sort=False):
+        better = [f"{depth:g}" for depth in rows.loc[rows["verdict"] == "higher", "depth"]]
+        ratios = ", ".join(
+            f"depth {depth:g} {with_interval(ratio, times)} ({other})"
+            for depth, ratio, other in zip(rows["depth"], rows["ratio"], rows["other"], strict=True)
+        )
+        where = f"at {len(better)} of {len(rows)} depths"
+        yield (
+            f"Dynamic programming is better than the {kind} {where}.",
+            f"The other’s perplexity over its own: {ratios}.",
+        )

@@ -35,3 +35,7 @@ class Estimates:
     @cached_property
     def bypass(self) -> pd.DataFrame:
         return comparisons.bypass_modes(self._results)
+
+    @cached_property
+    def searched(self) -> pd.DataFrame:
+        return comparisons.searched_against_others(self._results)

@@ -53,6 +53,12 @@ def perplexity(results: Results, variant: str, text: str = ALL) -> Estimate:
     return exponential(bootstrap_of(results).ratio_of_sums(nll, tokens))
 
 
+def perplexity_value(results: Results, variant: str) -> float:
+    """Over all texts, without an interval."""
+    own = results.perplexity[results.perplexity["variant"] == variant]
+    return exponential(Estimate(own["nll"].sum() / own["tokens"].sum())).value
+
+
 def perplexity_ratio(results: Results, variant: str, other: str, text: str = ALL) -> Estimate:
     """Perplexity of a variant over that of another, paired over the same windows."""
     if other not in _measured(results.perplexity):

@@ -14,6 +14,7 @@ from reports.sections import (
     provenance,
     published,
     quality,
+    rules,
     searches,
     similarity,
     variants,
@@ -21,6 +22,7 @@ from reports.sections import (
 
 SECTIONS: list[Callable[[Results, Estimates], Section]] = [
     quality.section,
+    rules.section,
     variants.section,
     bypass.section,
     similarity.section,

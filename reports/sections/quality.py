@@ -1,4 +1,4 @@
-"""Perplexity and accuracy against depth, every rule as a curve, grouping against removal."""
+"""Perplexity and accuracy against depth, and grouping against removal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from reports import curves, depth, summary, tables
 from reports.estimates import Estimates
 from reports.load import Results
 from reports.scores import FIRST_TOKEN
-from reports.section import Drawing, Row, Section
+from reports.section import Block, Drawing, Row, Section
 
 
 def section(results: Results, estimates: Estimates) -> Section:
@@ -25,21 +25,13 @@ def section(results: Results, estimates: Estimates) -> Section:
         f"skipping, {FIRST_TOKEN}.",
         lambda: depth.accuracy_by_depth(results, estimates.accuracies),
     )
-    rules = Drawing(
-        "rules",
-        "Perplexity against depth, a line a rule",
-        "One line a rule, with intervals; dashed: dense. Lines leave the panel where twenty times "
-        "the dense perplexity is passed; the table has the values.",
-        lambda: curves.perplexity_curves(results, estimates.perplexities),
-    )
+    blocks: list[Block] = [Row([perplexity, accuracy])]
+    if curves.rule_curves(results):
+        # Every grouping against every removal would be hundreds of sentences; see the rules.
+        return Section("depth", "Quality against depth", blocks)
     return Section(
         "depth",
         "Quality against depth",
-        [
-            Row([perplexity, accuracy]),
-            rules,
-            curves.curves_table(results, estimates.perplexities),
-            tables.removal_table(estimates.removal),
-        ],
+        [*blocks, tables.removal_table(estimates.removal)],
         list(summary.removal_verdicts(estimates.removal)),
     )
