@@ -34,7 +34,7 @@ rules: env  ## Every rule that chooses layers, at five depths (about two hours o
 	$(RUN) --configfile config/rules.yaml
 	@echo "report: results/rules/report/report.html"
 
-bypass: env  ## How far attention is passed on in a group, and where to (about 20 minutes on 2 cores)
+bypass: env  ## How far attention is passed on in a group, and where to (about 15 minutes on 2 cores)
 	$(RUN) --configfile config/bypass.yaml
 	@echo "report: results/bypass/report/report.html"
 
