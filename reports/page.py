@@ -24,6 +24,7 @@ from reports import (
     summary,
     tables,
 )
+from reports.claims.section import judged_claims
 from reports.load import Results, load_results
 from reports.style import INK, paper
 from reports.tables import Table
@@ -79,7 +80,7 @@ def build_report(results: Results) -> Report:
         tables.latency_table(results, latencies),
         tables.missing_table(results),
     ]
-    published = tables.published_tables()
+    claims = judged_claims(results)
     html = _template().render(
         results=results,
         headline=[*summary.headline(results, perplexities), *summary.accuracy_range(accuracies)],
@@ -87,11 +88,11 @@ def build_report(results: Results) -> Report:
         bypass_verdicts=list(summary.bypass_verdicts(bypass)),
         figures={name: inline_svg(figure) for name, figure in drawn.items()},
         tables={table.name: table for table in own},
-        published=published,
+        claims=claims,
         first_token=scores.FIRST_TOKEN,
         background=background,
     )
-    return Report(html, drawn, [*own, *published])
+    return Report(html, drawn, [*own, claims.table])
 
 
 def _template() -> Template:
