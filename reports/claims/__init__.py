@@ -16,8 +16,8 @@ One YAML file a paper or a family of them. To add a claim:
    `not_seen: true` where the number exists but was not seen: such a claim has no values.
    `shown_by: file::test` may name a test that shows it on every commit.
 4. A new check is a function in `arithmetic.py` (plans and published numbers alone),
-   `directions.py` (results of any model) or `measured.py` (results of the claim's own model),
-   listed in `checks.py`.
+   `quality.py` and `timing.py` (a direction, on any model and machine) or `measured.py` (numbers
+   of the claim's own model), listed in `checks.py`.
 
 What verdicts mean: `verdicts.py`. Imports no torch.
 """

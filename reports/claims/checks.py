@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 
-from reports.claims import arithmetic, directions, measured
+from reports.claims import arithmetic, measured, quality, timing
 from reports.claims.registry import Claim
 from reports.claims.verdicts import Evidence, Finding, Verdict, sentence
 
@@ -31,18 +31,18 @@ CHECKS: dict[str, Check] = {
         arithmetic.share_of_ideal,
         arithmetic.mean_change,
         arithmetic.largest_gap,
-        directions.grouping_beats_removal,
-        directions.bypass,
-        directions.better_rule,
-        directions.laco_rules,
-        directions.collapses,
-        directions.keeps_accuracy,
-        directions.realised_below_requested,
-        directions.beats_tensor_parallel,
-        directions.slow_base_inflates,
-        directions.committed_order,
-        directions.similarity_grows,
-        directions.middle_insensitive,
+        quality.grouping_beats_removal,
+        quality.bypass,
+        quality.better_rule,
+        quality.laco_rules,
+        quality.collapses,
+        quality.keeps_accuracy,
+        timing.realised_below_requested,
+        timing.beats_tensor_parallel,
+        timing.slow_base_inflates,
+        timing.committed_order,
+        quality.similarity_grows,
+        quality.middle_insensitive,
         measured.accuracy,
         measured.latency_cut,
     )

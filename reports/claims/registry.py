@@ -60,7 +60,7 @@ def _quantity(value: Any) -> Any:
 
 
 Layers = tuple[int, ...]
-Value = Layers | Annotated[Quantity, BeforeValidator(_quantity)]
+Value = Annotated[Layers | Quantity, BeforeValidator(_quantity)]
 
 
 class Conditions(Schema):

@@ -85,6 +85,11 @@ class Evidence:
         )
         return "; ".join(found)
 
+    def where(self, machine: str) -> str:
+        """The model and what it ran on, as sentences end."""
+        model = self.results.model
+        return f"{model.name} ({model.num_layers} layers) on {machine}"
+
 
 def committed_benches(folder: Path = HISTORY) -> list[Committed]:
     """Every bench under the folder; results of other kinds are left alone."""

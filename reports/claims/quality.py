@@ -1,18 +1,13 @@
-"""Checks of a direction on whatever model the results are of; all intervals are paired."""
+"""Checks of a direction in quality, on whatever model the results are of; intervals are paired."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 from scipy import stats
 
-from benchmarks.paths import ENGINE, TRANSFORMERS
-from benchmarks.record import LatencyResult
 from reports import numbers
-from reports.bench import decode_rounds
 from reports.claims.registry import Claim
 from reports.claims.verdicts import (
     Comparison,
@@ -23,43 +18,10 @@ from reports.claims.verdicts import (
     not_tested,
 )
 from reports.comparisons import removal_at_same_depth, scored_variants
-from reports.load import Results, Variant
-from reports.measures import (
-    DENSE,
-    MEAN,
-    accuracies,
-    bootstrap_of,
-    perplexity_ratio,
-    round_seconds,
-)
-from reports.statistics import NOTHING, Bootstrap, Estimate
-from reports.style import bypass_mode, path_name
-
-
-def _by_perplexity(
-    evidence: Evidence,
-    about: str,
-    pairs: Sequence[tuple[Variant, Variant]],
-    expect: str,
-    needs: str,
-) -> Finding:
-    """Ratios of the first's perplexity to the second's."""
-    found = [
-        Comparison(
-            f"{mine.name} / {other.name}",
-            perplexity_ratio(evidence.results, mine.name, other.name),
-            expect,
-        )
-        for mine, other in pairs
-    ]
-    names = {variant.name for pair in pairs for variant in pair}
-    where = _where(evidence, evidence.machine(*names, kind="perplexity"))
-    return direction(about, found, where, needs)
-
-
-def _where(evidence: Evidence, machine: str) -> str:
-    model = evidence.results.model
-    return f"{model.name} ({model.num_layers} layers) on {machine}"
+from reports.load import Variant
+from reports.measures import DENSE, MEAN, accuracies, perplexity_ratio
+from reports.statistics import Estimate
+from reports.style import bypass_mode
 
 
 def grouping_beats_removal(evidence: Evidence, claim: Claim, method: str) -> Finding:
@@ -113,7 +75,7 @@ def laco_rules(evidence: Evidence, claim: Claim) -> Finding:
     }
     # Either side of 1 shows that the rules differ, so the interval's own side is the claimed one.
     found = [Comparison(what, ratio, ratio.verdict(1)) for what, ratio in ratios.items()]
-    where = _where(evidence, evidence.machine(*(v.name for v in laco), kind="perplexity"))
+    where = evidence.where(evidence.machine(*(v.name for v in laco), kind="perplexity"))
     about = "Perplexity of the notebook's rule over the paper's"
     return direction(about, found, where, "laco by both rules at one depth")
 
@@ -133,7 +95,7 @@ def collapses(
         if variant.method == method and variant.options.get("speedup") == speedup
     ]
     names = [comparison.what.split(" / ")[0] for comparison in found]
-    where = _where(evidence, evidence.machine(*names, kind="perplexity"))
+    where = evidence.where(evidence.machine(*names, kind="perplexity"))
     needs = f"{method} at speed-up {speedup:g}"
     return direction(f"Perplexity over dense, against ×{factor:g}", found, where, needs)
 
@@ -155,126 +117,9 @@ def keeps_accuracy(
             what = f"{variant.name} keeps"
             found.append(Comparison(what, kept, "higher", share, numbers.percent))
     names = [comparison.what.split(" ")[0] for comparison in found]
-    where = _where(evidence, evidence.machine(*names, kind="choices"))
+    where = evidence.where(evidence.machine(*names, kind="choices"))
     about = f"Mean accuracy kept, percent of dense, against {100 * share:g}"
     return direction(about, found, where, f"{method} at up to ×{speedup:g} by depth, with tasks")
-
-
-def realised_below_requested(evidence: Evidence, claim: Claim, method: str) -> Finding:
-    """Speed-up of decoding on one device against the one asked for."""
-    results = evidence.results
-    rounds = round_seconds(results, "decode")
-    found = [
-        Comparison(
-            f"{variant.name} asked for ×{wanted:g}, got",
-            _over(results, rounds, (DENSE, ENGINE), (variant.name, ENGINE)),
-            "lower",
-            neutral=wanted,
-        )
-        for variant in results.variants.values()
-        if variant.method == method and (variant.name, ENGINE) in rounds
-        if (wanted := float(variant.options.get("speedup") or variant.plan.ideal_speedup))
-    ]
-    found = [comparison for comparison in found if not math.isnan(comparison.estimate.value)]
-    names = [comparison.what.split(" ")[0] for comparison in found]
-    where = _where(evidence, evidence.machine(*names, kind="latency", path=ENGINE))
-    return direction("Decoding", found, where, f"latencies of dense and {method}")
-
-
-def beats_tensor_parallel(evidence: Evidence, claim: Claim, ranks: int, shards: int = 1) -> Finding:
-    """Decoding in plain groups over dense in tensor parallel, on as many ranks."""
-    results, path = evidence.results, f"ranks-{ranks}"
-    rounds = round_seconds(results, "decode")
-    layouts = {
-        record.variant: record.layout
-        for record in results.measured
-        if isinstance(record, LatencyResult) and record.path == path
-    }
-    found = [
-        Comparison(
-            f"{variant.name} / dense",
-            _over(results, rounds, (variant.name, path), (DENSE, path)),
-            "lower",
-        )
-        for variant in results.variants.values()
-        if bypass_mode(variant) == "none" and (DENSE, path) in rounds
-        if (layout := layouts.get(variant.name)) and layout["lanes"] > 1
-        if layout["shards"] == shards
-    ]
-    where = _where(evidence, evidence.machine(DENSE, kind="latency", path=path))
-    about = f"Time of a decoded token in groups over tensor parallel, {path_name(path)}"
-    needs = f"latencies on {ranks} ranks of dense and of groups on lanes of {shards}"
-    return direction(about, found, where, needs)
-
-
-def slow_base_inflates(evidence: Evidence, claim: Claim, method: str) -> Finding:
-    """How much of a cut is owed to the base: the engine's dense pass, or a slower one."""
-    results = evidence.results
-    rounds = round_seconds(results, "decode")
-    if (DENSE, TRANSFORMERS) not in rounds or (DENSE, ENGINE) not in rounds:
-        return not_tested("latencies of dense by engine and by generate of Transformers")
-    slower = _over(results, rounds, (DENSE, TRANSFORMERS), (DENSE, ENGINE))
-    cuts = "; ".join(
-        f"{variant.name} cuts {_cut(results, rounds, variant, TRANSFORMERS)} % of the slow base "
-        f"and {_cut(results, rounds, variant, ENGINE)} % of the engine's dense"
-        for variant in results.variants.values()
-        if variant.method == method and bypass_mode(variant) == "none"
-        if (variant.name, ENGINE) in rounds
-    )
-    if not cuts:
-        return not_tested(f"latencies of groups by {method} without bypass")
-    where = _where(evidence, evidence.machine(DENSE, kind="latency", path=ENGINE))
-    return direction(
-        f"Decoding on one device; {cuts}",
-        [Comparison("slow base / engine's dense", slower, "higher")],
-        where,
-        "",
-    )
-
-
-def _cut(
-    results: Results, rounds: dict[tuple[str, str], np.ndarray], variant: Variant, base: str
-) -> str:
-    ratio = _over(results, rounds, (variant.name, ENGINE), (DENSE, base))
-    cut = Estimate(1 - ratio.value, 1 - ratio.high, 1 - ratio.low)
-    return numbers.with_interval(cut, numbers.percent)
-
-
-def _over(
-    results: Results,
-    rounds: dict[tuple[str, str], np.ndarray],
-    above: tuple[str, str],
-    below: tuple[str, str],
-) -> Estimate:
-    """Ratio of two (variant, path), whose rounds ran interleaved."""
-    if above not in rounds or below not in rounds:
-        return NOTHING
-    return bootstrap_of(results).ratio_of_medians(rounds[above], rounds[below])
-
-
-def committed_order(evidence: Evidence, claim: Claim, arms: Sequence[str]) -> Finding:
-    """Decoding of arms that committed benches interleaved, the fastest first."""
-    found, places = [], []
-    for committed in evidence.committed:
-        rounds = {arm.name: decode_rounds(arm) for arm in committed.bench.arms}
-        if not set(arms) <= set(rounds):
-            continue
-        provenance = committed.bench.provenance
-        bootstrap = Bootstrap(confidence=0.95, resamples=9999, seed=provenance.seed)
-        found += [
-            Comparison(
-                f"{slow} / {fast}", bootstrap.ratio_of_medians(rounds[slow], rounds[fast]), "higher"
-            )
-            for fast, slow in pairwise(arms)
-        ]
-        hardware = provenance.hardware
-        chips = ", ".join([hardware.cpu, *hardware.accelerators])
-        places.append(
-            f"{committed.bench.model.name} on {hardware.cores} cores of {chips}, "
-            f"benchmarks/history/{committed.place}"
-        )
-    needs = f"a committed bench with {', '.join(arms)}"
-    return direction("Time of a decoded token", found, "; ".join(places), needs)
 
 
 def similarity_grows(evidence: Evidence, claim: Claim) -> Finding:
@@ -317,3 +162,24 @@ def middle_insensitive(evidence: Evidence, claim: Claim) -> Finding:
         verdict = Verdict.CONFIRMED if all(sides) else Verdict.CONTRADICTED
     model = evidence.results.model.name
     return Finding(verdict, f"{model}, calibration text, no interval: {'; '.join(said)}.")
+
+
+def _by_perplexity(
+    evidence: Evidence,
+    about: str,
+    pairs: Sequence[tuple[Variant, Variant]],
+    expect: str,
+    needs: str,
+) -> Finding:
+    """Ratios of the first's perplexity to the second's."""
+    found = [
+        Comparison(
+            f"{mine.name} / {other.name}",
+            perplexity_ratio(evidence.results, mine.name, other.name),
+            expect,
+        )
+        for mine, other in pairs
+    ]
+    names = {variant.name for pair in pairs for variant in pair}
+    where = evidence.where(evidence.machine(*names, kind="perplexity"))
+    return direction(about, found, where, needs)
