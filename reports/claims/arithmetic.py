@@ -21,15 +21,15 @@ def agreement(claim: Claim, ours: Mapping[str, float], how: str) -> Finding:
     """Every value of the claim against ours of the same name, to the digits published."""
     wanted = claim.quantities()
     same = all(quantity.agrees(ours[name]) for name, quantity in wanted.items())
-    shown = ", ".join(_spelt(name, ours[name], quantity) for name, quantity in wanted.items())
+    shown = "; ".join(_spelt(name, ours[name], quantity) for name, quantity in wanted.items())
     verdict = Verdict.HOLDS if same else Verdict.FAILS
-    return Finding(verdict, f"{how}: {shown}.")
+    return Finding(verdict, f"{how}, {shown}.")
 
 
 def _spelt(name: str, value: float, published: Quantity) -> str:
     """With four digits, mostly one more than was published, so that rounding can be seen."""
     number = f"{value:g}" if float(value).is_integer() else significant(value, 4)
-    return f"{name} {with_unit(number, published.unit)}"
+    return f"{name}: {with_unit(number, published.unit)}"
 
 
 def plan(evidence: Evidence, claim: Claim, slug: str, layers: int) -> Finding:
@@ -86,8 +86,8 @@ def kept_layers(evidence: Evidence, claim: Claim, layers: int, speedup: float) -
     """The sets that the rules of code and paper keep."""
     ours = {name: tuple(RULES[name](layers, speedup)) for name in claim.values}
     verdict = Verdict.HOLDS if ours == claim.values else Verdict.FAILS
-    shown = "; ".join(f"{name} {', '.join(map(str, kept))}" for name, kept in ours.items())
-    return Finding(verdict, f"By this suite's rules: {shown}.")
+    shown = "; ".join(f"{name}: {', '.join(map(str, kept))}" for name, kept in ours.items())
+    return Finding(verdict, f"By this suite's rules, {shown}.")
 
 
 def rules_differ(

@@ -130,6 +130,7 @@ class Work(Schema):
     """One file: a paper, or a family of them."""
 
     title: str
+    place: int = Field(description="Works stand on the page in this order")
     parts: tuple[Part, ...]
 
     @property
@@ -147,7 +148,7 @@ def load_works(folder: Path = FOLDER) -> list[Work]:
                 raise ValueError(f"{path.name}: {claim.id} is also in {seen[claim.id]}; rename one")
             seen[claim.id] = path.name
         works.append(work)
-    return works
+    return sorted(works, key=lambda work: work.place)
 
 
 def _read(path: Path) -> Work:

@@ -28,8 +28,14 @@ MEANINGS = {
     Verdict.OUT_OF_REACH: "nothing that the suite can run would answer.",
     Verdict.NOT_SEEN: "the number exists, but was not seen when the claims were collected.",
 }
-SILENT = (Verdict.NOT_TESTED, Verdict.OUT_OF_REACH, Verdict.NOT_SEEN)
-"""Verdicts that say nothing of the claim."""
+MEASURED = (
+    Verdict.REPRODUCED,
+    Verdict.NOT_REPRODUCED,
+    Verdict.CONFIRMED,
+    Verdict.CONTRADICTED,
+    Verdict.UNDECIDED,
+)
+"""Verdicts that results have a say in."""
 HEADS = {"published": "published value", "ours": "our number"}
 
 
@@ -40,8 +46,8 @@ class Section:
     """All claims."""
     parts: list[Table]
     """The same, grouped."""
-    tested: set[str]
-    """Names of the parts in which something was judged."""
+    measured: set[str]
+    """Names of the parts in which results had a say; the page opens them."""
 
     @property
     def meanings(self) -> list[tuple[str, str]]:
@@ -53,7 +59,7 @@ def judged_claims(results: Results) -> Section:
     works = load_works()
     known = {claim.id: claim for work in works for claim in work.claims}
     evidence = Evidence(results, known, committed_benches())
-    rows, parts, tested, verdicts = [], [], set(), list[Verdict]()
+    rows, parts, measured, verdicts = [], [], set(), list[Verdict]()
     for work in works:
         for part in work.parts:
             findings = [judge(claim, evidence) for claim in part.claims]
@@ -63,17 +69,16 @@ def judged_claims(results: Results) -> Section:
             table = _table(f"claims-{len(parts)}", f"{work.title}: {part.title}", own)
             parts.append(table)
             verdicts += [finding.verdict for finding in findings]
-            if any(finding.verdict not in SILENT for finding in findings):
-                tested.add(table.name)
-    return Section(summary(verdicts), _table("claims", "Claims", rows), parts, tested)
+            if any(finding.verdict in MEASURED for finding in findings):
+                measured.add(table.name)
+    return Section(summary(verdicts), _table("claims", "Claims", rows), parts, measured)
 
 
 def summary(verdicts: list[Verdict]) -> str:
-    """`Of 3 claims, 2 are reproduced and 1 not seen.`"""
+    """`Of 3 claims: reproduced 2, not seen 1.`"""
     counts = Counter(verdicts)
-    said = [f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict]]
-    listed = f"{', '.join(said[:-1])} and {said[-1]}" if len(said) > 1 else "".join(said)
-    return f"Of {len(verdicts)} claims: {listed}."
+    said = ", ".join(f"{verdict} {counts[verdict]}" for verdict in Verdict if counts[verdict])
+    return f"Of {len(verdicts)} claims: {said}."
 
 
 def _row(claim: Claim, finding: Finding) -> dict[str, str]:
@@ -96,9 +101,9 @@ def _table(name: str, title: str, rows: list[dict[str, str]]) -> Table:
 
 
 def published(claim: Claim) -> str:
-    """`depth 23 layers; ideal cut 28.1 %`"""
+    """`depth: 23 layers; ideal cut: 28.1 %`"""
     spelt = (
-        f"{name} {value if isinstance(value, Quantity) else ', '.join(map(str, value))}"
+        f"{name}: {value if isinstance(value, Quantity) else ', '.join(map(str, value))}"
         for name, value in claim.values.items()
     )
     return "; ".join(spelt) or "–"

@@ -1,4 +1,4 @@
-"""Every check of a claim that reads results gives each of its verdicts, on results made up for it."""
+"""Every check that reads results gives each of its verdicts, on results made up for it."""
 
 from __future__ import annotations
 

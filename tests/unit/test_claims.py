@@ -92,7 +92,7 @@ GOOD = {"id": "a-b", "statement": "It is so.", "source": "here", "confidence": "
 
 
 def works(tmp_path, *claims, name="one.yaml", **shared):
-    data = {"title": "T", "parts": [{"title": "P", **shared, "claims": list(claims)}]}
+    data = {"title": "T", "place": 1, "parts": [{"title": "P", **shared, "claims": list(claims)}]}
     (tmp_path / name).write_text(yaml.safe_dump(data))
     return load_works(tmp_path)
 
@@ -187,16 +187,16 @@ def test_arithmetic_fails_on_other_values(claim):
 @pytest.mark.parametrize(
     ("claim", "said"),
     [
-        ("cqil-s12-e30-p2", "depth 23 layers, ideal cut 28.12 %"),
-        ("cqil-s14-e30-p4", "depth 20 layers, ideal cut 37.50 %"),
-        ("cqil-33b-depth-ratio", "depth 31 layers, ideal cut 48.33 %"),
-        ("cqil-collectives", "broadcasts 1, all-reduces 9"),
-        ("uls-kept-30-5x", "code 0, 6, 12, 18, 24, 29; paper 0, 5, 10, 15, 20, 29"),
-        ("uls-counts-60", "2× 30, 3× 20, 5× 12"),
-        ("tensor-parallel-cuts", "TP 2 37.87 %, TP 4 58.70 %, TP 8 68.06 %"),
-        ("cqil-bypass-counted-twice", "times counted 2"),
+        ("cqil-s12-e30-p2", "depth: 23 layers; ideal cut: 28.12 %"),
+        ("cqil-s14-e30-p4", "depth: 20 layers; ideal cut: 37.50 %"),
+        ("cqil-33b-depth-ratio", "depth: 31 layers; ideal cut: 48.33 %"),
+        ("cqil-collectives", "broadcasts: 1; all-reduces: 9"),
+        ("uls-kept-30-5x", "code: 0, 6, 12, 18, 24, 29; paper: 0, 5, 10, 15, 20, 29"),
+        ("uls-counts-60", "2×: 30; 3×: 20; 5×: 12"),
+        ("tensor-parallel-cuts", "TP 2: 37.87 %; TP 4: 58.70 %; TP 8: 68.06 %"),
+        ("cqil-bypass-counted-twice", "times counted: 2"),
         ("cqil-readme-bypass-gap", "1.43 standard errors, MMLU"),
-        ("uls-two-rules", "first ratio 5×"),
+        ("uls-two-rules", "first ratio: 5×"),
     ],
 )
 def test_arithmetic_by_hand(claim, said):
@@ -216,10 +216,10 @@ def test_the_summary_counts_every_claim(folder):
     assert sum(counts.values()) == len(CLAIMS)
     assert section.summary == summary([Verdict(v) for v in section.table.data["verdict"]])
     assert f"Of {len(CLAIMS)} claims: " in section.summary
-    assert f"{counts['not seen']} not seen." in section.summary
+    assert f"not seen {counts['not seen']}." in section.summary
     assert sum(len(part.shown) for part in section.parts) == len(CLAIMS)
     for verdict_ in counts:
-        assert f"{counts[verdict_]} {verdict_}" in section.summary
+        assert f"{verdict_} {counts[verdict_]}" in section.summary
 
 
 def test_each_part_stands_on_the_page(html):
