@@ -192,6 +192,7 @@ def test_groups_against_tensor_parallel(results, seconds, expected):
     assert found.verdict == expected
     assert "2 ranks of 1 of 4 threads" in found.sentence
     assert verdict(folder, "cqil-within-tensor-parallel").verdict == NOT_TESTED
+    assert verdict(folder, "cqil-beside-tensor-parallel", shards=2).verdict == NOT_TESTED
 
 
 def test_a_slow_base_inflates_the_cut(results):
