@@ -14,7 +14,7 @@ from reports.style import bypass_mode
 
 def removal_at_same_depth(results: Results) -> pd.DataFrame:
     """Every removal against every plain grouped plan of its depth; ratios above 1 favour groups."""
-    scored = _scored(results)
+    scored = scored_variants(results)
     rows = [
         {
             "depth": grouped.plan.depth,
@@ -42,7 +42,7 @@ SEARCHED = ("uniform", "dynamic")
 
 def searched_against_others(results: Results) -> pd.DataFrame:
     """`dynamic` against the best of each kind at its depth; ratios above 1 favour it."""
-    scored = _scored(results)
+    scored = scored_variants(results)
     rows = []
     for own in (variant for variant in scored if variant.method == "dynamic"):
         level = [v for v in scored if v.plan.depth == own.plan.depth]
@@ -61,7 +61,7 @@ def bypass_modes(results: Results) -> pd.DataFrame:
 
     Those without are listed too; groups that were measured in one mode alone are left out.
     """
-    scored = [variant for variant in _scored(results) if variant.family == "cqil"]
+    scored = [variant for variant in scored_variants(results) if variant.family == "cqil"]
     plain = {v.plan.groups: v for v in scored if bypass_mode(v) == "none"}
     rows = [
         {
@@ -84,7 +84,7 @@ def bypass_modes(results: Results) -> pd.DataFrame:
     return frame[frame.duplicated("without", keep=False)]
 
 
-def _scored(results: Results) -> list[Variant]:
+def scored_variants(results: Results) -> list[Variant]:
     """Variants that have a perplexity."""
     names = set(results.perplexity["variant"])
     return [variant for variant in results.variants.values() if variant.name in names]

@@ -175,11 +175,7 @@ def latencies(results: Results) -> pd.DataFrame:
     """
     rows, bootstrap = [], bootstrap_of(results)
     for phase in ("prefill", "decode"):
-        steps = results.latency[results.latency["phase"] == phase]
-        rounds = {
-            pair: own.groupby("round")["seconds"].median().to_numpy()
-            for pair, own in steps.groupby(["variant", "path"], sort=False)
-        }
+        rounds = round_seconds(results, phase)
         dense = rounds.get((DENSE, ENGINE))
         for (variant, path), seconds in rounds.items():
             rows.append(
@@ -196,6 +192,15 @@ def latencies(results: Results) -> pd.DataFrame:
             )
     columns = ["variant", "path", "phase", "rounds", "milliseconds", "ratio"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def round_seconds(results: Results, phase: str) -> dict[tuple[str, str], np.ndarray]:
+    """(variant, path) -> the median of each round's steps; all rounds ran interleaved."""
+    steps = results.latency[results.latency["phase"] == phase]
+    return {
+        pair: own.groupby("round")["seconds"].median().to_numpy()
+        for pair, own in steps.groupby(["variant", "path"], sort=False)
+    }
 
 
 def _measured(frame: pd.DataFrame) -> list[str]:

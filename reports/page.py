@@ -63,7 +63,8 @@ def build_report(results: Results) -> Report:
 
 
 def _tables(sections: list[Section]) -> list[Table]:
-    return [table for section in sections for table in section.tables]
+    shown = [table for section in sections for table in section.tables]
+    return [table for table in shown if table.place != "page"]
 
 
 def _template() -> Template:

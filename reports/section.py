@@ -49,6 +49,7 @@ class Fold:
 
     title: str
     blocks: Sequence[Block]
+    opened: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Command:
 
 
 Block = str | Drawing | Row | Table | Fold | Facts | Command
-"""A string is a paragraph. A table without rows is not shown, but its file is written."""
+"""A string is a paragraph. A table without rows is not shown."""
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
-import yaml
 
 from benchmarks.files import write_atomically
 from benchmarks.paths import ENGINE, TRANSFORMERS, ranks_of
@@ -30,6 +29,8 @@ class Table:
     """For the CSV: each estimate is spread over value, _low and _high."""
     shown: pd.DataFrame
     note: str = ""
+    place: Literal["both", "page", "file"] = "both"
+    """Where it appears."""
 
     def write(self, folder: Path) -> None:
         write_atomically(folder / f"{self.name}.csv", spread(self.data).to_csv(index=False))
@@ -182,16 +183,3 @@ def missing_table(results: Results) -> Table:
     same = ["measurement", "status", "reason"]
     shown = results.missing.groupby(same, sort=False)["variant"].agg(", ".join).reset_index()
     return Table("missing", "Not measured", results.missing, shown)
-
-
-def published_tables() -> list[Table]:
-    """Others' numbers as published, each with its source and hardware."""
-    data = yaml.safe_load((Path(__file__).parent / "published.yaml").read_text(encoding="utf-8"))
-    found = []
-    for name, entry in data.items():
-        frame = pd.DataFrame(entry["rows"], columns=entry["columns"], dtype=object)
-        shown = frame.map(lambda value: "–" if value is None else str(value))
-        note = f"{entry['note']} Source: {entry['source']}. Hardware: {entry['hardware']}."
-        title = f"{entry['title']} (as published)"
-        found.append(Table(f"published-{name.replace('_', '-')}", title, frame, shown, note))
-    return found

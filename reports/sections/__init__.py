@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from reports.claims import section as claims
 from reports.estimates import Estimates
 from reports.load import Results
 from reports.section import Section
@@ -12,7 +13,6 @@ from reports.sections import (
     latency,
     plans,
     provenance,
-    published,
     quality,
     rules,
     searches,
@@ -29,6 +29,6 @@ SECTIONS: list[Callable[[Results, Estimates], Section]] = [
     plans.section,
     searches.section,
     latency.section,
-    published.section,
+    claims.section,
     provenance.section,
 ]

@@ -1,4 +1,6 @@
-# The report is drawn from result files alone.
+# The report is drawn from result files alone, and from what is published and committed.
+CLAIMS = sorted(map(str, Path("reports/claims").glob("*.yaml")))
+HISTORY = sorted(map(str, Path("benchmarks/history").rglob("*.json")))
 
 
 rule run_config:
@@ -23,7 +25,8 @@ rule draw_report:
         ACCURACY,
         LATENCY,
         template="reports/page.html.j2",
-        published="reports/published.yaml",
+        claims=CLAIMS,
+        history=HISTORY,
         style="reports/paper.mplstyle",
         assets="config/assets.yaml",
     output:

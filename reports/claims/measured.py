@@ -1,0 +1,80 @@
+"""Checks on the claim's own model: does the published number lie in our interval?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from benchmarks.paths import ENGINE
+from reports.claims.registry import Claim, Quantity
+from reports.claims.verdicts import Evidence, Finding, Verdict, not_tested
+from reports.measures import DENSE, accuracies, bootstrap_of, round_seconds
+from reports.numbers import percent, with_interval
+from reports.statistics import Estimate
+
+
+def accuracy(
+    evidence: Evidence, claim: Claim, model: str, slug: str, tasks: Mapping[str, str]
+) -> Finding:
+    """Accuracy of a plan, length-normalised where the task has it, task by task."""
+    if (found := _variant(evidence, model, slug)) is None:
+        return _other(evidence, model, slug)
+    table = accuracies(evidence.results)
+    own = table[table["variant"] == found].set_index("task")["headline"]
+    if missing := [task for task in tasks.values() if task not in own.index]:
+        return not_tested(f"{', '.join(missing)} of {found}")
+    ours = {name: own[task] for name, task in tasks.items()}
+    machine = evidence.machine(found, kind="choices")
+    return _within(claim, ours, f"{found}, percent", machine)
+
+
+def latency_cut(
+    evidence: Evidence,
+    claim: Claim,
+    model: str,
+    slug: str,
+    ranks: int,
+    phase: str,
+    hardware: str,
+) -> Finding:
+    """What a plan on ranks saves of dense on one device, on that hardware."""
+    if (found := _variant(evidence, model, slug)) is None:
+        return _other(evidence, model, slug)
+    path = f"ranks-{ranks}"
+    rounds = round_seconds(evidence.results, phase)
+    if (found, path) not in rounds or (DENSE, ENGINE) not in rounds:
+        return not_tested(f"{phase} latencies of dense on one device and {found} on {ranks} ranks")
+    machine = evidence.machine(found, kind="latency", path=path)
+    if hardware not in machine:
+        return not_tested(f"{hardware}; these were taken on {machine}")
+    ratio = bootstrap_of(evidence.results).ratio_of_medians(
+        rounds[found, path], rounds[DENSE, ENGINE]
+    )
+    cut = Estimate(1 - ratio.value, 1 - ratio.high, 1 - ratio.low)
+    return _within(claim, {"latency cut": cut}, f"{found} against dense, percent", machine)
+
+
+def _variant(evidence: Evidence, model: str, slug: str) -> str | None:
+    """Name of the variant that runs the plan, if the results are of that model."""
+    if evidence.results.model.name != model:
+        return None
+    variants = evidence.results.variants.values()
+    return next((v.name for v in variants if v.plan.slug == slug), None)
+
+
+def _other(evidence: Evidence, model: str, slug: str) -> Finding:
+    return not_tested(f"{slug} of {model}; this run is of {evidence.results.model.name}")
+
+
+def _within(claim: Claim, ours: Mapping[str, Estimate], what: str, machine: str) -> Finding:
+    """Each published percentage against the interval of our share."""
+    published = claim.quantities()
+    inside = all(_holds(ours[name], quantity) for name, quantity in published.items())
+    shown = ", ".join(f"{name} {with_interval(ours[name], percent)}" for name in published)
+    verdict = Verdict.REPRODUCED if inside else Verdict.NOT_REPRODUCED
+    return Finding(verdict, f"{what}: {shown}. {machine}.")
+
+
+def _holds(ours: Estimate, published: Quantity) -> bool:
+    """Rounding of the published digits included."""
+    value = float(published.number)
+    return 100 * ours.low - published.slack <= value <= 100 * ours.high + published.slack

@@ -1,0 +1,137 @@
+"""Checks of a direction in time, on whatever machine the results are of; rounds are paired."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from benchmarks.paths import ENGINE, TRANSFORMERS
+from benchmarks.record import LatencyResult
+from reports import numbers
+from reports.bench import decode_rounds
+from reports.claims.registry import Claim
+from reports.claims.verdicts import Comparison, Evidence, Finding, direction, not_tested
+from reports.load import Results, Variant
+from reports.measures import DENSE, bootstrap_of, round_seconds
+from reports.statistics import NOTHING, Bootstrap, Estimate
+from reports.style import bypass_mode, path_name
+
+
+def realised_below_requested(evidence: Evidence, claim: Claim, method: str) -> Finding:
+    """Speed-up of decoding on one device against the one asked for."""
+    results = evidence.results
+    rounds = round_seconds(results, "decode")
+    found = [
+        Comparison(
+            f"{variant.name} asked for ×{wanted:g}, got",
+            _over(results, rounds, (DENSE, ENGINE), (variant.name, ENGINE)),
+            "lower",
+            neutral=wanted,
+        )
+        for variant in results.variants.values()
+        if variant.method == method and (variant.name, ENGINE) in rounds
+        if (wanted := float(variant.options.get("speedup") or variant.plan.ideal_speedup))
+    ]
+    found = [comparison for comparison in found if not math.isnan(comparison.estimate.value)]
+    names = [comparison.what.split(" ")[0] for comparison in found]
+    where = evidence.where(evidence.machine(*names, kind="latency", path=ENGINE))
+    return direction("Decoding", found, where, f"latencies of dense and {method}")
+
+
+def beats_tensor_parallel(evidence: Evidence, claim: Claim, ranks: int, shards: int = 1) -> Finding:
+    """Decoding in plain groups over dense in tensor parallel, on as many ranks."""
+    results, path = evidence.results, f"ranks-{ranks}"
+    rounds = round_seconds(results, "decode")
+    layouts = {
+        record.variant: record.layout
+        for record in results.measured
+        if isinstance(record, LatencyResult) and record.path == path
+    }
+    found = [
+        Comparison(
+            f"{variant.name} / dense",
+            _over(results, rounds, (variant.name, path), (DENSE, path)),
+            "lower",
+        )
+        for variant in results.variants.values()
+        if bypass_mode(variant) == "none" and (DENSE, path) in rounds
+        if (layout := layouts.get(variant.name)) and layout["lanes"] > 1
+        if layout["shards"] == shards
+    ]
+    where = evidence.where(evidence.machine(DENSE, kind="latency", path=path))
+    about = f"Time of a decoded token in groups over tensor parallel, {path_name(path)}"
+    needs = f"latencies on {ranks} ranks of dense and of groups on lanes of {shards}"
+    return direction(about, found, where, needs)
+
+
+def slow_base_inflates(evidence: Evidence, claim: Claim, method: str) -> Finding:
+    """How much of a cut is owed to the base: the engine's dense pass, or a slower one."""
+    results = evidence.results
+    rounds = round_seconds(results, "decode")
+    if (DENSE, TRANSFORMERS) not in rounds or (DENSE, ENGINE) not in rounds:
+        return not_tested("latencies of dense by engine and by generate of Transformers")
+    slower = _over(results, rounds, (DENSE, TRANSFORMERS), (DENSE, ENGINE))
+    cuts = "; ".join(
+        f"{variant.name} cuts {_cut(results, rounds, variant, TRANSFORMERS)} % of the slow base "
+        f"and {_cut(results, rounds, variant, ENGINE)} % of the engine's dense"
+        for variant in results.variants.values()
+        if variant.method == method and bypass_mode(variant) == "none"
+        if (variant.name, ENGINE) in rounds
+    )
+    if not cuts:
+        return not_tested(f"latencies of groups by {method} without bypass")
+    where = evidence.where(evidence.machine(DENSE, kind="latency", path=ENGINE))
+    return direction(
+        f"Decoding on one device; {cuts}",
+        [Comparison("slow base / engine's dense", slower, "higher")],
+        where,
+        "",
+    )
+
+
+def committed_order(evidence: Evidence, claim: Claim, arms: Sequence[str]) -> Finding:
+    """Decoding of arms that committed benches interleaved, the fastest first."""
+    found, places = [], []
+    for committed in evidence.committed:
+        rounds = {arm.name: decode_rounds(arm) for arm in committed.bench.arms}
+        if not set(arms) <= set(rounds):
+            continue
+        provenance = committed.bench.provenance
+        bootstrap = Bootstrap(confidence=0.95, resamples=9999, seed=provenance.seed)
+        found += [
+            Comparison(
+                f"{slow} / {fast}", bootstrap.ratio_of_medians(rounds[slow], rounds[fast]), "higher"
+            )
+            for fast, slow in pairwise(arms)
+        ]
+        hardware = provenance.hardware
+        chips = ", ".join([hardware.cpu, *hardware.accelerators])
+        places.append(
+            f"{committed.bench.model.name} on {hardware.cores} cores of {chips}, "
+            f"benchmarks/history/{committed.place}"
+        )
+    needs = f"a committed bench with {', '.join(arms)}"
+    return direction("Time of a decoded token", found, "; ".join(places), needs)
+
+
+def _cut(
+    results: Results, rounds: dict[tuple[str, str], np.ndarray], variant: Variant, base: str
+) -> str:
+    ratio = _over(results, rounds, (variant.name, ENGINE), (DENSE, base))
+    cut = Estimate(1 - ratio.value, 1 - ratio.high, 1 - ratio.low)
+    return numbers.with_interval(cut, numbers.percent)
+
+
+def _over(
+    results: Results,
+    rounds: dict[tuple[str, str], np.ndarray],
+    above: tuple[str, str],
+    below: tuple[str, str],
+) -> Estimate:
+    """Ratio of two (variant, path), whose rounds ran interleaved."""
+    if above not in rounds or below not in rounds:
+        return NOTHING
+    return bootstrap_of(results).ratio_of_medians(rounds[above], rounds[below])
