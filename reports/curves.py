@@ -17,7 +17,7 @@ from reports.figures import bars, by_variant, readable_log
 from reports.load import Results, Variant
 from reports.measures import ALL, DENSE
 from reports.numbers import with_interval
-from reports.statistics import Estimate
+from reports.statistics import NOTHING, Estimate
 from reports.style import FAMILIES, INK
 from reports.tables import Table
 
@@ -95,11 +95,17 @@ def curves_table(results: Results, perplexities: pd.DataFrame) -> Table:
     )
     rows = [
         {"rule": rule, "family": FAMILIES[family]}
-        | {depth: estimates.get(names.get(depth, "")) for depth in depths}
+        | {depth: estimates.get(names.get(depth, ""), NOTHING) for depth in depths}
         for family, rules in families.items()
         for rule, names in rules.items()
     ]
     data = pd.DataFrame(rows).rename(columns={depth: f"depth {depth:g}" for depth in depths})
-    shown = data.map(lambda cell: with_interval(cell) if isinstance(cell, Estimate) else cell)
+    shown = data.map(_cell)
     note = "Perplexity over all texts with its interval, for every rule at every depth."
-    return Table("rules", "Every rule at every depth", data, shown.fillna("–"), note)
+    return Table("rules", "Every rule at every depth", data, shown, note)
+
+
+def _cell(cell: str | Estimate) -> str:
+    if isinstance(cell, str):
+        return cell
+    return "–" if cell == NOTHING else with_interval(cell)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
@@ -41,6 +43,15 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class Windows:
+    """One variant's windows of one text: a number a window."""
+
+    tokens: np.ndarray
+    bytes: np.ndarray
+    nll: np.ndarray
+
+
+@dataclass(frozen=True)
 class Results:
     """Everything that a report is drawn from."""
 
@@ -65,6 +76,15 @@ class Results:
     def paths(self) -> list[str]:
         """What latencies were measured on, in the order of the configuration."""
         return list(dict.fromkeys(path for path, _ in _timed(self.config)))
+
+    @cached_property
+    def windows(self) -> dict[str, dict[str, Windows]]:
+        """Variant -> text -> its windows, in the order of the file."""
+        found: dict[str, dict[str, Windows]] = {}
+        for (variant, text), own in self.perplexity.groupby(["variant", "text"], sort=False):
+            columns = (own[name].to_numpy(float) for name in ("tokens", "bytes", "nll"))
+            found.setdefault(variant, {})[text] = Windows(*columns)
+        return found
 
     @property
     def measured(self) -> list[Result]:

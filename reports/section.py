@@ -32,8 +32,13 @@ class Drawing:
 
     @cached_property
     def figure(self) -> Figure | None:
+        """Laid out once, whatever it is saved as."""
         with paper():
-            return self.draw()
+            figure = self.draw()
+            if figure is not None:
+                figure.draw_without_rendering()
+                figure.set_layout_engine("none")
+            return figure
 
 
 @dataclass(frozen=True)

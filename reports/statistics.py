@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from scipy import stats
@@ -82,13 +82,12 @@ class Bootstrap:
 
     def ratio_of_medians(self, above: np.ndarray, below: np.ndarray) -> Estimate:
         """The same rounds are drawn for both arms, which ran interleaved."""
-        picked = self._rounds(len(above))
-        drawn = np.median(above[picked], axis=1) / np.median(below[picked], axis=1)
+        drawn = self._medians(above) / self._medians(below)
         value = float(np.median(above) / np.median(below))
         return self._interval(value, drawn, len(above), self.tail)
 
     def median(self, values: np.ndarray) -> Estimate:
-        drawn = np.median(values[self._rounds(len(values))], axis=1)
+        drawn = self._medians(values)
         return self._interval(float(np.median(values)), drawn, len(values), self.tail)
 
     @property
@@ -96,9 +95,8 @@ class Bootstrap:
         """Probability to leave out on each side."""
         return (1 - self.confidence) / 2
 
-    def _rounds(self, count: int) -> np.ndarray:
-        """[resamples, count] indices."""
-        return np.random.default_rng(self.seed).integers(count, size=(self.resamples, count))
+    def _medians(self, rounds: np.ndarray) -> np.ndarray:
+        return drawn_medians(tuple(rounds.tolist()), self.resamples, self.seed)
 
     def _of_means(self, value: float, drawn: np.ndarray, sizes: Sequence[int]) -> Estimate:
         """Small samples understate their spread; a smaller tail makes up for it."""
@@ -118,6 +116,20 @@ def times_drawn(size: int, resamples: int, seed: int) -> np.ndarray:
     """[resamples, size]: how often each resample holds each document; shared by all variants."""
     rng = np.random.default_rng(seed)
     return rng.multinomial(size, np.full(size, 1 / size), size=resamples).astype(float)
+
+
+@cache
+def rounds_drawn(size: int, resamples: int, seed: int) -> np.ndarray:
+    """[resamples, size] indices; shared by all arms, whose rounds ran interleaved."""
+    return np.random.default_rng(seed).integers(size, size=(resamples, size))
+
+
+@lru_cache(maxsize=64)
+def drawn_medians(rounds: tuple[float, ...], resamples: int, seed: int) -> np.ndarray:
+    """[resamples]: median of each; kept, since an arm is compared more than once."""
+    size, half = len(rounds), len(rounds) // 2
+    drawn = np.sort(np.array(rounds)[rounds_drawn(size, resamples, seed)], axis=1)
+    return drawn[:, half] if size % 2 else (drawn[:, half - 1] + drawn[:, half]) / 2
 
 
 def exponential(estimate: Estimate) -> Estimate:
