@@ -191,4 +191,3 @@ def latencies(results: Results) -> pd.DataFrame:
             )
     columns = ["variant", "path", "phase", "rounds", "milliseconds", "ratio"]
     return pd.DataFrame(rows, columns=columns)
-

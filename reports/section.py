@@ -91,6 +91,11 @@ class Section:
     def tables(self) -> list[Table]:
         return [block for block in flat(self.blocks) if isinstance(block, Table)]
 
+    @property
+    def names(self) -> set[str]:
+        """What `--only` takes."""
+        return {block.name for block in (*self.drawings, *self.tables)}
+
 
 def flat(blocks: Sequence[Block]) -> Iterator[Block]:
     """Every block, with those inside of rows and folds."""

@@ -17,6 +17,8 @@ import numpy as np
 from scipy import stats
 
 NAN = math.nan
+FEW = 64
+"""Documents of which a table of draws is kept."""
 
 
 @dataclass(frozen=True)
@@ -67,16 +69,19 @@ class Bootstrap:
     def mean_of_means(self, strata: Sequence[np.ndarray]) -> Estimate:
         """Mean over strata of each stratum's mean: a task counts once, however many documents.
 
-        Drawn over distinct values, so that thousands of right-or-wrong documents cost nothing.
+        Few documents share their draws with all variants; many are drawn over distinct values, so
+        that thousands of right-or-wrong documents cost nothing.
         """
-        rng = np.random.default_rng(self.seed)
         means = np.zeros(self.resamples)
-        for values in strata:
+        for stratum, values in enumerate(strata):
+            if len(values) <= FEW:
+                times = times_drawn(len(values), self.resamples, self.seed + stratum)
+                means += times @ values / len(values)
+                continue
+            rng = np.random.default_rng(self.seed + stratum)
             distinct, counts = np.unique(values, return_counts=True)
-            share = counts / len(values)
-            means += (
-                rng.multinomial(len(values), share, size=self.resamples) @ distinct / len(values)
-            )
+            times = rng.multinomial(len(values), counts / len(values), size=self.resamples)
+            means += times @ distinct / len(values)
         value = float(np.mean([values.mean() for values in strata]))
         return self._of_means(value, means / len(strata), [len(values) for values in strata])
 

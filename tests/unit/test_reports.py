@@ -223,7 +223,7 @@ def test_same_results_give_same_files(folder):
     for out in ("first", "second"):
         write_report(folder, folder / out)
     first = {p.relative_to(folder / "first"): p for p in (folder / "first").rglob("*.*")}
-    assert {p.suffix for p in first} == {".html", ".png", ".pdf", ".csv", ".md"}
+    assert {p.suffix for p in first} == {".html", ".png", ".pdf", ".csv", ".md", ".tex"}
     for name, path in first.items():
         assert path.read_bytes() == (folder / "second" / name).read_bytes(), name
 
