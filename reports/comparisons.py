@@ -37,7 +37,8 @@ def bypass_modes(results: Results) -> pd.DataFrame:
     Those without are listed too; groups that were measured in one mode alone are left out.
     """
     scored = [variant for variant in _scored(results) if variant.family == "cqil"]
-    plain = {v.plan.groups: v for v in scored if bypass_mode(v) == "none"}
+    # Of several rules that chose the same groups, the first stands for them.
+    plain = {v.plan.groups: v for v in reversed(scored) if bypass_mode(v) == "none"}
     rows = [
         {
             "depth": variant.plan.depth,
@@ -53,6 +54,7 @@ def bypass_modes(results: Results) -> pd.DataFrame:
         }
         for variant in scored
         if variant.plan.groups in plain
+        if bypass_mode(variant) != "none" or variant is plain[variant.plan.groups]
     ]
     columns = ["depth", "group_size", "bypass", "variant", "without", "perplexity", "ratio"]
     frame = pd.DataFrame(rows, columns=[*columns, "verdict"])

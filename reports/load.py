@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from benchmarks.files import read_json
 from benchmarks.paths import timed
 from benchmarks.record import (
+    Bench,
     ChoicesResult,
     LatencyResult,
     Model,
@@ -68,6 +69,8 @@ class Results:
     """Every result file, samples included."""
     missing: pd.DataFrame
     """What has no number: measurement, variant, status, reason."""
+    bench: Bench | None = None
+    """The engine's bench, where `bench.json` lies in the folder."""
 
     def of_kind(self, kind: str) -> list[Result]:
         return [record for record in self.records if record.kind == kind]
@@ -111,7 +114,16 @@ def load_results(folder: Path) -> Results:
         **{kind: frame(records, kind) for kind in KINDS},
         records=records,
         missing=pd.DataFrame(missing, columns=["measurement", "variant", "status", "reason"]),
+        bench=_bench(folder / "bench.json"),
     )
+
+
+def _bench(path: Path) -> Bench | None:
+    try:
+        return Bench.model_validate_json(path.read_bytes()) if path.exists() else None
+    except ValidationError as error:
+        fault = str(error).splitlines()[0]
+        raise ValueError(f"{path}: is no bench ({fault}); run make bench, or remove it") from None
 
 
 def _read(path: Path, remedy: str) -> Any:

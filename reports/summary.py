@@ -10,6 +10,13 @@ from reports import numbers
 from reports.load import Results
 from reports.measures import ALL, DENSE, MEAN
 
+MANY = 4
+"""Grouped plans that a summary can tell of one by one."""
+ANSWERS = {
+    "higher": "the best groups are better than every removal",
+    "lower": "the best removal is better than all groups",
+    "not distinguishable": "the best groups and the best removal are not distinguishable",
+}
 BYPASS_NAMES = {"ffn+residual": "ffn+residual (the released CQIL code, which counts it twice)"}
 BYPASS_WORDS = {"lower": "better", "not distinguishable": "not distinguishable", "higher": "worse"}
 
@@ -53,6 +60,34 @@ def _best_by_depth(results: Results, pooled: pd.DataFrame) -> list[str]:
         value = numbers.significant(pooled.loc[name, "perplexity"].value)
         found.append(f"at {depth:g}, {name} with {value} ({ratio} dense)")
     return found
+
+
+def strongest(comparison: pd.DataFrame) -> pd.DataFrame:
+    """Where many plans are compared: of each depth the grouped plan that removal comes least near.
+
+    And of its rivals the nearest; the table has all.
+    """
+    if comparison["grouped"].nunique() <= MANY:
+        return comparison
+    ratios = comparison["ratio"].map(lambda estimate: estimate.value)
+    nearest = comparison.assign(value=ratios).sort_values("value").drop_duplicates("grouped")
+    best = nearest.sort_values("value", ascending=False).drop_duplicates("depth")
+    return best.sort_values("depth", ascending=False).drop(columns="value")
+
+
+def strongest_verdicts(comparison: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """The verdicts of `strongest`, with what was left out said."""
+    shown = strongest(comparison)
+    if len(shown) == len(comparison):
+        yield from removal_verdicts(comparison)
+        return
+    for row in shown.itertuples():
+        ratio = numbers.with_interval(row.ratio, numbers.times)
+        yield (
+            f"Depth {row.depth:g}: {ANSWERS[row.verdict]}.",
+            f"Of the grouped plans {row.grouped} keeps removal farthest away, whose nearest is "
+            f"{row.removal} at {ratio} of its perplexity; both were picked on these windows.",
+        )
 
 
 def removal_verdicts(comparison: pd.DataFrame) -> Iterator[tuple[str, str]]:

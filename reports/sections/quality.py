@@ -41,5 +41,5 @@ def section(results: Results, estimates: Estimates) -> Section:
             curves.curves_table(results, estimates.perplexities),
             tables.removal_table(estimates.removal),
         ],
-        list(summary.removal_verdicts(estimates.removal)),
+        list(summary.strongest_verdicts(estimates.removal)),
     )
