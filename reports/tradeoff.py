@@ -13,11 +13,11 @@ from matplotlib.lines import Line2D
 from benchmarks.paths import TRANSFORMERS
 from reports.background import latency_machine
 from reports.depth import by_family
-from reports.figures import bars, by_variant, readable_log
+from reports.figures import bars, by_variant, readable_log, spans
 from reports.load import Results
 from reports.measures import ALL, DENSE, MEAN
 from reports.statistics import Estimate
-from reports.style import INK, bypass_mode, look, path_line, path_name
+from reports.style import INK, Look, bypass_mode, look, path_line, path_name
 
 EDGE = 20
 """Beyond this multiple of dense a variant is left out: nothing is left to weigh against time."""
@@ -34,7 +34,7 @@ def quality_by_latency(
     share = {n: Estimate(100 * e.value, 100 * e.low, 100 * e.high) for n, e in share.items()}
     rows = [
         (values, label)
-        for values, label in ((loss, "Perplexity / dense (log scale)"), (share, "Mean accuracy, %"))
+        for values, label in ((loss, "Perplexity / dense (log)"), (share, "Mean accuracy, %"))
         if any(values.keys() & own.keys() for own in times.values())
     ]
     if not rows:
@@ -72,10 +72,13 @@ def _is_known(estimate: Estimate) -> bool:
 def _scatter(
     axes: Axes, results: Results, times: dict[str, Estimate], values: dict[str, Estimate]
 ) -> None:
-    for name in times.keys() & values.keys():
-        x, y, style = times[name], values[name], look(results.variants[name])
-        ends = {"xerr": bars(x), "yerr": bars(y), "elinewidth": 0.7}
-        axes.errorbar(x.value, y.value, **ends, **style.line())
+    alike: dict[Look, list[str]] = {}
+    for name in (name for name in times if name in values):
+        alike.setdefault(look(results.variants[name]), []).append(name)
+    for style, names in alike.items():
+        x, y = [times[name] for name in names], [values[name] for name in names]
+        ends = {"xerr": spans(x), "yerr": spans(y), "elinewidth": 0.7}
+        axes.errorbar([e.value for e in x], [e.value for e in y], **ends, **style.line())
     if DENSE in values:
         axes.axhline(values[DENSE].value, color=INK, linestyle="--", linewidth=0.7)
     axes.axvline(1, color=INK, linestyle="--", linewidth=0.7)
