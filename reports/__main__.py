@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cqil.commands import run
-from reports.page import write_report
+from reports.page import write_only, write_report
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
@@ -17,9 +17,15 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__d
 def report(
     results: Annotated[Path, typer.Option(help="Folder of a run, such as results/default")],
     out: Annotated[Path, typer.Option(help="Folder to write the report to")],
+    only: Annotated[
+        str | None, typer.Option(help="Name of the one figure or table to make; no page")
+    ] = None,
 ) -> None:
     """Draw the report of a run from its result files."""
-    print(write_report(results, out))
+    if only is None:
+        print(write_report(results, out))
+    else:
+        print(*write_only(results, out, only), sep="\n")
 
 
 if __name__ == "__main__":

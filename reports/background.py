@@ -122,6 +122,8 @@ def commands(results: Results) -> dict[str, str]:
     return {kind: records[0].provenance.command for kind, records in found.items() if records}
 
 
-def report_command(results: Results) -> str:
+def report_command(results: Results, only: str = "") -> str:
+    """What makes the report again, or one figure or table of it."""
     folder = f"results/{results.config['name']}"
-    return f"python -m reports --results {folder} --out {folder}/report"
+    command = f"python -m reports --results {folder} --out {folder}/report"
+    return f"{command} --only {only}" if only else command

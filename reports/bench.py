@@ -55,7 +55,7 @@ def draw(
 
 
 def _lines(bench: Bench) -> Iterator[str]:
-    rounds = {arm.name: decode_rounds(arm) for arm in bench.arms}
+    rounds = {arm.name: round_medians(arm) for arm in bench.arms}
     bootstrap = Bootstrap(confidence=0.95, resamples=9999, seed=bench.provenance.seed)
     hardware, work = bench.provenance.hardware, bench.workload
     yield f"# Engine, {bench.model.name}, {bench.provenance.created[:10]}\n"
@@ -73,7 +73,7 @@ def _lines(bench: Bench) -> Iterator[str]:
     yield from _memory(bench)
 
 
-def decode_rounds(arm: ArmRecord) -> np.ndarray:
+def round_medians(arm: ArmRecord) -> np.ndarray:
     """Seconds of a decode step: the median of each round."""
     frame = pd.DataFrame([sample.model_dump() for sample in arm.samples])
     return frame[frame["phase"] == "decode"].groupby("round")["seconds"].median().to_numpy()

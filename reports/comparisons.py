@@ -31,6 +31,25 @@ def removal_at_same_depth(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["depth", "grouped", "removal", "ratio", "verdict"])
 
 
+def best_of_each_depth(results: Results) -> pd.DataFrame:
+    """The best plain grouped plan against the best removal; rows as of `removal_at_same_depth`."""
+    scored = scored_variants(results)
+    rows = []
+    for depth in sorted({v.plan.depth for v in scored}, reverse=True):
+        level = [v for v in scored if v.plan.depth == depth]
+        grouped = [v.name for v in level if v.family == "cqil" and bypass_mode(v) == "none"]
+        removal = [v.name for v in level if v.family == "removal"]
+        if grouped and removal:
+            ours, theirs = (_best(results, names) for names in (grouped, removal))
+            ratio = perplexity_ratio(results, theirs, ours)
+            rows.append((depth, ours, theirs, ratio, ratio.verdict(1)))
+    return pd.DataFrame(rows, columns=["depth", "grouped", "removal", "ratio", "verdict"])
+
+
+def _best(results: Results, variants: list[str]) -> str:
+    return min(variants, key=lambda name: perplexity_value(results, name))
+
+
 KINDS = {
     "best uniform rule": lambda v: v.method == "uniform" and bypass_mode(v) == "none",
     "best other grouping rule": lambda v: v.family == "cqil" and v.method not in SEARCHED,
@@ -49,7 +68,7 @@ def searched_against_others(results: Results) -> pd.DataFrame:
         for kind, belongs in KINDS.items():
             if not (rivals := [v.name for v in level if belongs(v)]):
                 continue
-            other = min(rivals, key=lambda name: perplexity_value(results, name))
+            other = _best(results, rivals)
             ratio = perplexity_ratio(results, other, own.name)
             rows.append((own.plan.depth, own.name, kind, other, ratio, ratio.verdict(1)))
     columns = ["depth", "variant", "kind", "other", "ratio", "verdict"]
@@ -62,7 +81,8 @@ def bypass_modes(results: Results) -> pd.DataFrame:
     Those without are listed too; groups that were measured in one mode alone are left out.
     """
     scored = [variant for variant in scored_variants(results) if variant.family == "cqil"]
-    plain = {v.plan.groups: v for v in scored if bypass_mode(v) == "none"}
+    # Of several rules that chose the same groups, the first stands for them.
+    plain = {v.plan.groups: v for v in reversed(scored) if bypass_mode(v) == "none"}
     rows = [
         {
             "depth": variant.plan.depth,
@@ -78,6 +98,7 @@ def bypass_modes(results: Results) -> pd.DataFrame:
         }
         for variant in scored
         if variant.plan.groups in plain
+        if bypass_mode(variant) != "none" or variant is plain[variant.plan.groups]
     ]
     columns = ["depth", "group_size", "bypass", "variant", "without", "perplexity", "ratio"]
     frame = pd.DataFrame(rows, columns=[*columns, "verdict"])

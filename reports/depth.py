@@ -92,7 +92,7 @@ def _against_depth(
     axes.set_xticks(sorted({variant.plan.depth for variant in shown}))
     axes.invert_xaxis()
     axes.grid(axis="y")
-    looks = {look(variant).label: look(variant) for variant in _by_family(shown)}
+    looks = {look(variant).label: look(variant) for variant in by_family(shown)}
     axes.figure.legend(
         handles=[Line2D([], [], label=label, **style.line()) for label, style in looks.items()],
         loc="outside lower center",
@@ -102,14 +102,14 @@ def _against_depth(
     )
 
 
-def _by_family(variants: Iterable[Variant]) -> list[Variant]:
+def by_family(variants: Iterable[Variant]) -> list[Variant]:
     return sorted(variants, key=lambda variant: list(FAMILIES).index(variant.family))
 
 
 def _dodged(variants: Iterable[Variant]) -> Iterable[tuple[Variant, float]]:
     """Variants with their depth, shifted so that those of one depth stand side by side."""
     by_depth: dict[float, list[Variant]] = {}
-    for variant in _by_family(variants):
+    for variant in by_family(variants):
         by_depth.setdefault(variant.plan.depth, []).append(variant)
     step = min(0.32, 2.4 / max(map(len, by_depth.values()), default=1))
     for depth, group in by_depth.items():

@@ -29,6 +29,10 @@ class Estimates:
         return measures.latencies(self._results)
 
     @cached_property
+    def leaders(self) -> pd.DataFrame:
+        return comparisons.best_of_each_depth(self._results)
+
+    @cached_property
     def removal(self) -> pd.DataFrame:
         return comparisons.removal_at_same_depth(self._results)
 

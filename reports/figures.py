@@ -7,6 +7,7 @@ is nothing to draw.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -83,9 +84,14 @@ def latency(results: Results, latencies: pd.DataFrame) -> Figure | None:
         axes.barh(row, ideal, color=INK, alpha=0.12, height=0.85, linewidth=0)
     for place, path in enumerate(paths):
         shift = 0.8 * ((place + 0.5) / len(paths) - 0.5)
-        for name, estimate in by_variant(decode[decode["path"] == path], "ratio").items():
-            line = {"color": COLOURS[results.variants[name].family], **path_line(path, paths)}
-            axes.errorbar(estimate.value, names.index(name) + shift, xerr=bars(estimate), **line)
+        own = by_variant(decode[decode["path"] == path], "ratio")
+        for family, colour in COLOURS.items():
+            shown = {n: e for n, e in own.items() if results.variants[n].family == family}
+            if shown:
+                values, rows = [e.value for e in shown.values()], [names.index(n) for n in shown]
+                line = {"color": colour, **path_line(path, paths)}
+                ends = spans(list(shown.values()))
+                axes.errorbar(values, np.array(rows) + shift, xerr=ends, **line)
     axes.axvline(1, color=INK, linestyle="--", linewidth=0.9)
     axes.set_yticks(range(len(names)), names)
     axes.tick_params(axis="y", length=0)
@@ -111,6 +117,11 @@ def by_variant(frame: pd.DataFrame, column: str) -> dict[str, Estimate]:
 def bars(estimate: Estimate) -> np.ndarray:
     """[2, 1] distances to the ends of the interval; NaN draws none."""
     return np.array([[estimate.value - estimate.low], [estimate.high - estimate.value]])
+
+
+def spans(estimates: Sequence[Estimate]) -> np.ndarray:
+    """[2, n]: `bars` of several, drawn in one call, which costs a fraction of n calls."""
+    return np.hstack([bars(estimate) for estimate in estimates])
 
 
 def readable_log(axes: Axes) -> None:

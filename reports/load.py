@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
 from benchmarks.files import read_json
 from benchmarks.paths import timed
 from benchmarks.record import (
+    Bench,
     ChoicesResult,
     LatencyResult,
     Model,
@@ -41,6 +44,15 @@ class Variant:
 
 
 @dataclass(frozen=True)
+class Windows:
+    """One variant's windows of one text: a number a window."""
+
+    tokens: np.ndarray
+    bytes: np.ndarray
+    nll: np.ndarray
+
+
+@dataclass(frozen=True)
 class Results:
     """Everything that a report is drawn from."""
 
@@ -57,6 +69,8 @@ class Results:
     """Every result file, samples included."""
     missing: pd.DataFrame
     """What has no number: measurement, variant, status, reason."""
+    bench: Bench | None = None
+    """The engine's bench, where `bench.json` lies in the folder."""
 
     def of_kind(self, kind: str) -> list[Result]:
         return [record for record in self.records if record.kind == kind]
@@ -65,6 +79,15 @@ class Results:
     def paths(self) -> list[str]:
         """What latencies were measured on, in the order of the configuration."""
         return list(dict.fromkeys(path for path, _ in _timed(self.config)))
+
+    @cached_property
+    def windows(self) -> dict[str, dict[str, Windows]]:
+        """Variant -> text -> its windows, in the order of the file."""
+        found: dict[str, dict[str, Windows]] = {}
+        for (variant, text), own in self.perplexity.groupby(["variant", "text"], sort=False):
+            columns = (own[name].to_numpy(float) for name in ("tokens", "bytes", "nll"))
+            found.setdefault(variant, {})[text] = Windows(*columns)
+        return found
 
     @property
     def measured(self) -> list[Result]:
@@ -91,7 +114,16 @@ def load_results(folder: Path) -> Results:
         **{kind: frame(records, kind) for kind in KINDS},
         records=records,
         missing=pd.DataFrame(missing, columns=["measurement", "variant", "status", "reason"]),
+        bench=_bench(folder / "bench.json"),
     )
+
+
+def _bench(path: Path) -> Bench | None:
+    try:
+        return Bench.model_validate_json(path.read_bytes()) if path.exists() else None
+    except ValidationError as error:
+        fault = str(error).splitlines()[0]
+        raise ValueError(f"{path}: is no bench ({fault}); run make bench, or remove it") from None
 
 
 def _read(path: Path, remedy: str) -> Any:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.paths import ENGINE
-from reports.load import Results
+from reports.load import Results, Windows
 from reports.statistics import NOTHING, Bootstrap, Estimate, exponential, standard_error
 
 ALL = "all texts"
@@ -23,19 +23,19 @@ def bootstrap_of(results: Results) -> Bootstrap:
 def perplexities(results: Results) -> pd.DataFrame:
     """One row a variant and text, then all texts together; the ratio is to dense, paired."""
     rows = []
-    for variant in _measured(results.perplexity):
+    for variant in results.windows:
         for text in [*results.perplexity["text"].unique(), ALL]:
             strata = _strata(results, variant, text)
-            tokens = sum(part["tokens"].sum() for part in strata)
-            nll = sum(part["nll"].sum() for part in strata)
+            tokens = sum(part.tokens.sum() for part in strata)
+            nll = sum(part.nll.sum() for part in strata)
             rows.append(
                 {
                     "variant": variant,
                     "text": text,
-                    "windows": sum(map(len, strata)),
-                    "tokens": tokens,
+                    "windows": sum(len(part.tokens) for part in strata),
+                    "tokens": int(tokens),
                     "perplexity": perplexity(results, variant, text),
-                    "bits_per_byte": nll / NATS_PER_BIT / sum(p["bytes"].sum() for p in strata),
+                    "bits_per_byte": nll / NATS_PER_BIT / sum(p.bytes.sum() for p in strata),
                     "ratio": perplexity_ratio(results, variant, DENSE, text),
                 }
             )
@@ -48,32 +48,31 @@ def perplexities(results: Results) -> pd.DataFrame:
 def perplexity(results: Results, variant: str, text: str = ALL) -> Estimate:
     """exp of the mean negative log-likelihood a token."""
     strata = _strata(results, variant, text)
-    tokens = [part["tokens"].to_numpy(float) for part in strata]
-    nll = [part["nll"].to_numpy() for part in strata]
+    nll, tokens = [part.nll for part in strata], [part.tokens for part in strata]
     return exponential(bootstrap_of(results).ratio_of_sums(nll, tokens))
 
 
 def perplexity_value(results: Results, variant: str) -> float:
     """Over all texts, without an interval."""
-    own = results.perplexity[results.perplexity["variant"] == variant]
-    return exponential(Estimate(own["nll"].sum() / own["tokens"].sum())).value
+    strata = _strata(results, variant, ALL)
+    nats = sum(part.nll.sum() for part in strata) / sum(part.tokens.sum() for part in strata)
+    return exponential(Estimate(nats)).value
 
 
 def perplexity_ratio(results: Results, variant: str, other: str, text: str = ALL) -> Estimate:
     """Perplexity of a variant over that of another, paired over the same windows."""
-    if other not in _measured(results.perplexity):
+    if other not in results.windows:
         return NOTHING
     pairs = list(zip(_strata(results, variant, text), _strata(results, other, text), strict=True))
-    tokens = [mine["tokens"].to_numpy(float) for mine, _ in pairs]
-    nll = [mine["nll"].to_numpy() - theirs["nll"].to_numpy() for mine, theirs in pairs]
+    tokens = [mine.tokens for mine, _ in pairs]
+    nll = [mine.nll - theirs.nll for mine, theirs in pairs]
     return exponential(bootstrap_of(results).ratio_of_sums(nll, tokens))
 
 
-def _strata(results: Results, variant: str, text: str) -> list[pd.DataFrame]:
-    """The variant's windows, one frame a text: windows are drawn within their text."""
-    own = results.perplexity[results.perplexity["variant"] == variant]
-    names = own["text"].unique() if text == ALL else [text]
-    return [own[own["text"] == name] for name in names]
+def _strata(results: Results, variant: str, text: str) -> list[Windows]:
+    """The variant's windows, a stratum a text: windows are drawn within their text."""
+    own = results.windows[variant]
+    return list(own.values()) if text == ALL else [own[text]]
 
 
 def accuracies(results: Results) -> pd.DataFrame:
@@ -87,7 +86,7 @@ def accuracies(results: Results) -> pd.DataFrame:
     tasks = list(frame["task"].unique())
     parts = dict(tuple(frame.groupby(["variant", "task"], sort=False)))
     rows = []
-    for variant in _measured(frame):
+    for variant in frame["variant"].unique():
         own = {task: parts[variant, task] for task in tasks if (variant, task) in parts}
         base = {task: parts.get((DENSE, task)) for task in own}
         rows += [_task_row(results, variant, task, own[task], base[task]) for task in own]
@@ -175,19 +174,19 @@ def latencies(results: Results) -> pd.DataFrame:
     """
     rows, bootstrap = [], bootstrap_of(results)
     for phase in ("prefill", "decode"):
-        rounds = round_seconds(results, phase)
+        rounds = {pair: 1000 * own for pair, own in round_seconds(results, phase).items()}
         dense = rounds.get((DENSE, ENGINE))
-        for (variant, path), seconds in rounds.items():
+        for (variant, path), milliseconds in rounds.items():
             rows.append(
                 {
                     "variant": variant,
                     "path": path,
                     "phase": phase,
-                    "rounds": len(seconds),
-                    "milliseconds": bootstrap.median(1000 * seconds),
+                    "rounds": len(milliseconds),
+                    "milliseconds": bootstrap.median(milliseconds),
                     "ratio": NOTHING
                     if dense is None
-                    else bootstrap.ratio_of_medians(seconds, dense),
+                    else bootstrap.ratio_of_medians(milliseconds, dense),
                 }
             )
     columns = ["variant", "path", "phase", "rounds", "milliseconds", "ratio"]
@@ -196,12 +195,6 @@ def latencies(results: Results) -> pd.DataFrame:
 
 def round_seconds(results: Results, phase: str) -> dict[tuple[str, str], np.ndarray]:
     """(variant, path) -> the median of each round's steps; all rounds ran interleaved."""
-    steps = results.latency[results.latency["phase"] == phase]
-    return {
-        pair: own.groupby("round")["seconds"].median().to_numpy()
-        for pair, own in steps.groupby(["variant", "path"], sort=False)
-    }
-
-
-def _measured(frame: pd.DataFrame) -> list[str]:
-    return list(frame["variant"].unique())
+    steps = results.latency[results.latency["phase"] == phase].sort_values("round", kind="stable")
+    medians = steps.groupby(["variant", "path", "round"], sort=False)["seconds"].median()
+    return {pair: own.to_numpy() for pair, own in medians.groupby(["variant", "path"], sort=False)}

@@ -42,6 +42,28 @@ def write_report(results: Path, out: Path) -> Path:
     return page
 
 
+def write_only(results: Path, out: Path, only: str) -> list[Path]:
+    """Draws the one figure, and writes the one table, of that name; returns their files.
+
+    Raises ValueError where the report has neither.
+    """
+    loaded, found, names = load_results(results), [], set()
+    estimates = Estimates(loaded)
+    for make in SECTIONS:
+        section = make(loaded, estimates)
+        names |= section.names
+        for table in section.tables:
+            if table.name == only:
+                found += table.write(out / "tables")
+        for drawing in section.drawings:
+            if drawing.name == only and drawing.figure is not None:
+                found += _save(drawing.figure, out / "figures", only)
+        if found:
+            return found
+    said = ", ".join(sorted(names))
+    raise ValueError(f"--only: {only!r} is not in this report; choose one of {said}")
+
+
 def build_report(results: Results) -> Report:
     """Every section with its figures drawn, and the page around them."""
     estimates = Estimates(results)
@@ -57,6 +79,7 @@ def build_report(results: Results) -> Report:
         findings=[finding for section in sections for finding in section.findings],
         machines=background.machines(results),
         svg=_svg,
+        command=background.report_command,
     )
     figures = {d.name: d.figure for d in drawings if d.figure is not None}
     return Report(html, figures, _tables(sections))
@@ -98,7 +121,7 @@ def inline_svg(figure: Figure) -> Markup:
     return Markup(re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1))
 
 
-def _save(figure: Figure, folder: Path, name: str) -> None:
+def _save(figure: Figure, folder: Path, name: str) -> list[Path]:
     """PNG and PDF, written aside and renamed; undated, so that equal data give equal files."""
     folder.mkdir(parents=True, exist_ok=True)
     for kind, metadata in (("png", {}), ("pdf", {"CreationDate": None})):
@@ -106,3 +129,4 @@ def _save(figure: Figure, folder: Path, name: str) -> None:
         with paper():
             figure.savefig(aside, format=kind, metadata=metadata)
         aside.replace(folder / f"{name}.{kind}")
+    return [folder / f"{name}.{kind}" for kind in ("png", "pdf")]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import MaxNLocator
@@ -38,21 +41,25 @@ def plans(results: Results) -> Figure:
 
 def _draw(axes: Axes, row: int, plan: LayerPlan, colour: str) -> None:
     """Stages as boxes; groups alternate in shade, so that neighbours stay apart."""
-    groups = 0
+    groups, boxes, seams = 0, defaultdict(list), []
     for stage in plan.groups:
         grouped = len(stage) > 1
         alpha = 0.35 if not grouped else (0.95, 0.65)[groups % 2]
         groups += grouped
-        first, last = _left(stage[0]), _left(stage[-1]) + _width(stage[-1])
-        box = _box(row, first, last, facecolor=colour, alpha=alpha, linewidth=0)
-        axes.add_patch(box)
-        for member in stage[1:]:
-            axes.plot([_left(member)] * 2, [row - 0.2, row + 0.2], color="white", linewidth=0.6)
+        boxes[alpha].append(_box(row, _left(stage[0]), _left(stage[-1]) + _width(stage[-1])))
+        seams += [[(_left(m), row - 0.2), (_left(m), row + 0.2)] for m in stage[1:]]
+    for alpha, own in boxes.items():
+        axes.add_collection(PatchCollection(own, facecolor=colour, alpha=alpha, linewidth=0))
+    axes.add_collection(LineCollection(seams, colors="white", linewidths=0.6))
     decoding, prompt = set(plan.layers), set(plan.stored_layers)
-    for layer in sorted(set(range(plan.num_layers)) - decoding):
-        hatch = "//////" if layer in prompt else None
-        box = _box(row, layer - 0.5, layer + 0.5, edgecolor=INK, alpha=0.4, hatch=hatch, **HOLLOW)
-        axes.add_patch(box)
+    for hatch, absent in (("//////", prompt - decoding), (None, _others(plan, prompt | decoding))):
+        own = [_box(row, layer - 0.5, layer + 0.5) for layer in sorted(absent)]
+        style = {"facecolor": "none", "edgecolor": INK, "alpha": 0.4, "linewidth": 0.4}
+        axes.add_collection(PatchCollection(own, hatch=hatch, **style))
+
+
+def _others(plan: LayerPlan, run: set[int]) -> set[int]:
+    return set(range(plan.num_layers)) - run
 
 
 def _left(member: Member) -> float:
@@ -64,8 +71,8 @@ def _width(member: Member) -> float:
     return 1 if isinstance(member, int) else 0.5
 
 
-def _box(row: float, left: float, right: float, **style: object) -> Rectangle:
-    return Rectangle((left + GAP, row - 0.36), right - left - 2 * GAP, 0.72, **style)
+def _box(row: float, left: float, right: float) -> Rectangle:
+    return Rectangle((left + GAP, row - 0.36), right - left - 2 * GAP, 0.72)
 
 
 def _legend() -> list[Patch]:

@@ -15,11 +15,14 @@ FIRST_TOKEN = "the first scored token is predicted by the full-depth prompt pass
 
 def variants_table(results: Results, perplexities: pd.DataFrame, accuracies: pd.DataFrame) -> Table:
     """One row a variant with all its scores."""
+    # The mean is last in the frame and first on the page, where it is seen without scrolling.
+    tasks = sorted(accuracies["task"].unique(), key=lambda task: task != MEAN)
+    heads = {task: _head(accuracies, task) for task in tasks}
     rows = [
         identity(variant)
         | {"plan": variant.plan.slug}
         | _perplexity_cells(results, perplexities, variant)
-        | _accuracy_cells(results, accuracies, variant)
+        | _accuracy_cells(results, accuracies, variant, heads)
         for variant in results.variants.values()
     ]
     note = (
@@ -45,12 +48,12 @@ def _perplexity_cells(
     }
 
 
-def _accuracy_cells(results: Results, accuracies: pd.DataFrame, variant: Variant) -> dict[str, str]:
+def _accuracy_cells(
+    results: Results, accuracies: pd.DataFrame, variant: Variant, heads: dict[str, str]
+) -> dict[str, str]:
     cells, gone = {}, lost(results, variant, list(results.config["choices"]))
-    # The mean is last in the frame and first on the page, where it is seen without scrolling.
-    for task in sorted(accuracies["task"].unique(), key=lambda task: task != MEAN):
+    for task, head in heads.items():
         row = find(accuracies, variant.name, "task", task)
-        head = _head(accuracies, task)
         cells[head] = gone
         if row is not None:
             cells[head] = numbers.with_error(row["headline"].value, row["headline_se"])

@@ -32,8 +32,13 @@ class Drawing:
 
     @cached_property
     def figure(self) -> Figure | None:
+        """Laid out once, whatever it is saved as."""
         with paper():
-            return self.draw()
+            figure = self.draw()
+            if figure is not None:
+                figure.draw_without_rendering()
+                figure.set_layout_engine("none")
+            return figure
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,11 @@ class Section:
     @property
     def tables(self) -> list[Table]:
         return [block for block in flat(self.blocks) if isinstance(block, Table)]
+
+    @property
+    def names(self) -> set[str]:
+        """What `--only` takes."""
+        return {block.name for block in (*self.drawings, *self.tables)}
 
 
 def flat(blocks: Sequence[Block]) -> Iterator[Block]:

@@ -11,12 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from scipy import stats
 
 NAN = math.nan
+FEW = 64
+"""Documents of which a table of draws is kept."""
 
 
 @dataclass(frozen=True)
@@ -67,28 +69,30 @@ class Bootstrap:
     def mean_of_means(self, strata: Sequence[np.ndarray]) -> Estimate:
         """Mean over strata of each stratum's mean: a task counts once, however many documents.
 
-        Drawn over distinct values, so that thousands of right-or-wrong documents cost nothing.
+        Few documents share their draws with all variants; many are drawn over distinct values, so
+        that thousands of right-or-wrong documents cost nothing.
         """
-        rng = np.random.default_rng(self.seed)
         means = np.zeros(self.resamples)
-        for values in strata:
+        for stratum, values in enumerate(strata):
+            if len(values) <= FEW:
+                times = times_drawn(len(values), self.resamples, self.seed + stratum)
+                means += times @ values / len(values)
+                continue
+            rng = np.random.default_rng(self.seed + stratum)
             distinct, counts = np.unique(values, return_counts=True)
-            share = counts / len(values)
-            means += (
-                rng.multinomial(len(values), share, size=self.resamples) @ distinct / len(values)
-            )
+            times = rng.multinomial(len(values), counts / len(values), size=self.resamples)
+            means += times @ distinct / len(values)
         value = float(np.mean([values.mean() for values in strata]))
         return self._of_means(value, means / len(strata), [len(values) for values in strata])
 
     def ratio_of_medians(self, above: np.ndarray, below: np.ndarray) -> Estimate:
         """The same rounds are drawn for both arms, which ran interleaved."""
-        picked = self._rounds(len(above))
-        drawn = np.median(above[picked], axis=1) / np.median(below[picked], axis=1)
+        drawn = self._medians(above) / self._medians(below)
         value = float(np.median(above) / np.median(below))
         return self._interval(value, drawn, len(above), self.tail)
 
     def median(self, values: np.ndarray) -> Estimate:
-        drawn = np.median(values[self._rounds(len(values))], axis=1)
+        drawn = self._medians(values)
         return self._interval(float(np.median(values)), drawn, len(values), self.tail)
 
     @property
@@ -96,9 +100,8 @@ class Bootstrap:
         """Probability to leave out on each side."""
         return (1 - self.confidence) / 2
 
-    def _rounds(self, count: int) -> np.ndarray:
-        """[resamples, count] indices."""
-        return np.random.default_rng(self.seed).integers(count, size=(self.resamples, count))
+    def _medians(self, rounds: np.ndarray) -> np.ndarray:
+        return drawn_medians(tuple(rounds.tolist()), self.resamples, self.seed)
 
     def _of_means(self, value: float, drawn: np.ndarray, sizes: Sequence[int]) -> Estimate:
         """Small samples understate their spread; a smaller tail makes up for it."""
@@ -118,6 +121,20 @@ def times_drawn(size: int, resamples: int, seed: int) -> np.ndarray:
     """[resamples, size]: how often each resample holds each document; shared by all variants."""
     rng = np.random.default_rng(seed)
     return rng.multinomial(size, np.full(size, 1 / size), size=resamples).astype(float)
+
+
+@cache
+def rounds_drawn(size: int, resamples: int, seed: int) -> np.ndarray:
+    """[resamples, size] indices; shared by all arms, whose rounds ran interleaved."""
+    return np.random.default_rng(seed).integers(size, size=(resamples, size))
+
+
+@lru_cache(maxsize=64)
+def drawn_medians(rounds: tuple[float, ...], resamples: int, seed: int) -> np.ndarray:
+    """[resamples]: median of each; kept, since an arm is compared more than once."""
+    size, half = len(rounds), len(rounds) // 2
+    drawn = np.sort(np.array(rounds)[rounds_drawn(size, resamples, seed)], axis=1)
+    return drawn[:, half] if size % 2 else (drawn[:, half - 1] + drawn[:, half]) / 2
 
 
 def exponential(estimate: Estimate) -> Estimate:

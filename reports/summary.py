@@ -55,6 +55,23 @@ def _best_by_depth(results: Results, pooled: pd.DataFrame) -> list[str]:
     return found
 
 
+def leader_verdicts(comparison: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """At how many depths the best grouping beats the best removal; one finding, or none."""
+    if comparison.empty:
+        return
+    better = (comparison["verdict"] == "higher").sum()
+    ratios = (
+        f"depth {row.depth:g} {numbers.with_interval(row.ratio, numbers.times)} "
+        f"({row.removal} / {row.grouped})"
+        for row in comparison.itertuples()
+    )
+    yield (
+        f"The best grouping beats every removal at {better} of {len(comparison)} depths.",
+        f"The best removal’s perplexity over its own, both picked on these windows: "
+        f"{', '.join(ratios)}.",
+    )
+
+
 def removal_verdicts(comparison: pd.DataFrame) -> Iterator[tuple[str, str]]:
     """Question with its answer, and the numbers, for every plain grouped plan."""
     for (depth, grouped), rows in comparison.groupby(["depth", "grouped"], sort=False):

@@ -13,6 +13,7 @@ from benchmarks.files import write_atomically
 from benchmarks.paths import ENGINE, TRANSFORMERS, ranks_of
 from reports import numbers
 from reports.background import latency_setting
+from reports.latex import latex
 from reports.load import Results, Variant
 from reports.measures import DENSE
 from reports.statistics import Estimate
@@ -32,11 +33,17 @@ class Table:
     place: Literal["both", "page", "file"] = "both"
     """Where it appears."""
 
-    def write(self, folder: Path) -> None:
-        write_atomically(folder / f"{self.name}.csv", spread(self.data).to_csv(index=False))
+    def write(self, folder: Path) -> list[Path]:
+        """CSV, Markdown and LaTeX; returns their paths."""
         body = self.shown.to_markdown(index=False, disable_numparse=True)
-        parts = [f"# {self.title}", body, self.note]
-        write_atomically(folder / f"{self.name}.md", "\n\n".join(filter(None, parts)) + "\n")
+        texts = {
+            "csv": spread(self.data).to_csv(index=False),
+            "md": "\n\n".join(filter(None, [f"# {self.title}", body, self.note])) + "\n",
+            "tex": latex(self.shown, self.title, self.note),
+        }
+        for kind, text in texts.items():
+            write_atomically(folder / f"{self.name}.{kind}", text)
+        return [folder / f"{self.name}.{kind}" for kind in texts]
 
 
 def spread(frame: pd.DataFrame) -> pd.DataFrame:
@@ -63,8 +70,8 @@ def identity(variant: Variant) -> dict[str, str]:
 
 def find(frame: pd.DataFrame, variant: str, key: str, value: str) -> pd.Series | None:
     """The variant's row for one text, task or phase."""
-    found = frame[(frame["variant"] == variant) & (frame[key] == value)]
-    return found.iloc[0] if len(found) else None
+    found = (frame["variant"].to_numpy() == variant) & (frame[key].to_numpy() == value)
+    return frame.iloc[found.argmax()] if found.any() else None
 
 
 def lost(results: Results, variant: Variant, measurements: list[str]) -> str:
@@ -162,7 +169,8 @@ def _times(
     heads: tuple[str, str],
 ) -> dict[str, str]:
     """Milliseconds and ratio, or why there are none."""
-    found = find(latencies[latencies["path"] == path], variant.name, "phase", phase)
+    on_path = latencies[latencies["path"].to_numpy() == path]
+    found = find(on_path, variant.name, "phase", phase)
     if found is None:
         return dict.fromkeys(heads, lost(results, variant, [f"latency/{path}"]))
     ratio = numbers.with_interval(found["ratio"], numbers.times)

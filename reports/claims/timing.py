@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.paths import ENGINE, TRANSFORMERS
 from benchmarks.record import LatencyResult
 from reports import numbers
-from reports.bench import decode_rounds
+from reports.bench import round_medians
 from reports.claims.registry import Claim
 from reports.claims.verdicts import Comparison, Evidence, Finding, direction, not_tested
 from reports.load import Results, Variant
@@ -96,7 +96,7 @@ def committed_order(evidence: Evidence, claim: Claim, arms: Sequence[str]) -> Fi
     """Decoding of arms that committed benches interleaved, the fastest first."""
     found, places = [], []
     for committed in evidence.committed:
-        rounds = {arm.name: decode_rounds(arm) for arm in committed.bench.arms}
+        rounds = {arm.name: round_medians(arm) for arm in committed.bench.arms}
         if not set(arms) <= set(rounds):
             continue
         provenance = committed.bench.provenance

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports import background, figures, tables
+from reports import background, figures, steps, tables, tradeoff
 from reports.estimates import Estimates
 from reports.load import Results
 from reports.section import Drawing, Section
@@ -17,7 +17,7 @@ READING = (
 
 def section(results: Results, estimates: Estimates) -> Section:
     if results.config["latency"] is None:
-        return Section("latency", "Latency", ["This run leaves latency out."])
+        return Section("latency", "Latency", ["This run leaves latency out.", _steps(results)])
     drawing = Drawing(
         "latency",
         "Time a decoded token takes, relative to dense on one device",
@@ -28,5 +28,44 @@ def section(results: Results, estimates: Estimates) -> Section:
         lambda: figures.latency(results, estimates.latencies),
     )
     return Section(
-        "latency", "Latency", [READING, drawing, tables.latency_table(results, estimates.latencies)]
+        "latency",
+        "Latency",
+        [
+            READING,
+            drawing,
+            *_more(results, estimates),
+            tables.latency_table(results, estimates.latencies),
+        ],
+    )
+
+
+def _more(results: Results, estimates: Estimates) -> list[Drawing]:
+    quality = Drawing(
+        "quality-by-latency",
+        "Perplexity and accuracy against the time of a decoded token",
+        "Down and to the left is better above, up and to the left below; both intervals are drawn. "
+        "Variants beyond twenty times the dense perplexity are left out above, those without "
+        f"accuracy below. {background.latency_setting(results)}",
+        lambda: tradeoff.quality_by_latency(
+            results, estimates.perplexities, estimates.accuracies, estimates.latencies
+        ),
+    )
+    sizes = Drawing(
+        "speed-by-group-size",
+        "Decode speed against the size of groups",
+        "Plans without bypass, over dense on one device, with intervals; grey lines: what depth "
+        "alone would give; markers tell what ran it.",
+        lambda: tradeoff.speed_by_group_size(results, estimates.latencies),
+    )
+    return [quality, sizes, _steps(results)]
+
+
+def _steps(results: Results) -> Drawing:
+    return Drawing(
+        "step-breakdown",
+        "Computing, messages and waiting of a step on ranks",
+        "From the engine’s bench: computing is the same step without messages; messages are "
+        "as many as it sends at what one costs under load, as far as the step has room for them; "
+        "the rest is waiting. The mark: computing plus all messages one by one.",
+        lambda: steps.step_breakdown(results.bench),
     )

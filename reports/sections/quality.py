@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from reports import curves, depth, summary, tables
+from reports import depth, summary, tables
 from reports.estimates import Estimates
 from reports.load import Results
 from reports.scores import FIRST_TOKEN
-from reports.section import Block, Drawing, Row, Section
+from reports.section import Drawing, Row, Section
+
+MANY = 12
+"""With more grouped plans than these only the best of each depth is compared with removal."""
 
 
 def section(results: Results, estimates: Estimates) -> Section:
@@ -25,13 +28,10 @@ def section(results: Results, estimates: Estimates) -> Section:
         f"skipping, {FIRST_TOKEN}.",
         lambda: depth.accuracy_by_depth(results, estimates.accuracies),
     )
-    blocks: list[Block] = [Row([perplexity, accuracy])]
-    if curves.rule_curves(results):
-        # Every grouping against every removal would be hundreds of sentences; see the rules.
-        return Section("depth", "Quality against depth", blocks)
-    return Section(
-        "depth",
-        "Quality against depth",
-        [*blocks, tables.removal_table(estimates.removal)],
-        list(summary.removal_verdicts(estimates.removal)),
-    )
+    grouped = [v for v in results.variants.values() if v.family == "cqil"]
+    if len(grouped) > MANY:
+        compared, verdicts = estimates.leaders, summary.leader_verdicts(estimates.leaders)
+    else:
+        compared, verdicts = estimates.removal, summary.removal_verdicts(estimates.removal)
+    blocks = [Row([perplexity, accuracy]), tables.removal_table(compared)]
+    return Section("depth", "Quality against depth", blocks, list(verdicts))

@@ -77,5 +77,9 @@ def test_one_table_holds_perplexity_and_accuracy_with_its_error(results):
     assert len(drawn.axes) == 2 * 2
 
 
-def test_a_run_of_rules_compares_the_best_and_not_every_pair(results):
-    assert quality.section(results, Estimates(results)).findings == ()
+def test_with_many_plans_the_best_of_each_depth_are_compared(results, monkeypatch):
+    monkeypatch.setattr(quality, "MANY", 3)
+    ((finding, ratios),) = quality.section(results, Estimates(results)).findings
+    assert finding == "The best grouping beats every removal at 2 of 2 depths."
+    assert "depth 5 ×1.3" in ratios
+    assert "(last-5 / dynamic-5)" in ratios

@@ -200,7 +200,7 @@ def test_page_stands_alone(html):
     assert links
     assert all(link.startswith(("#", "data:")) for link in links)
     assert not re.search(r"<script|<link|@import|url\((?!#)", html)
-    assert html.count("<svg") == 6
+    assert html.count("<svg") == 9
 
 
 def test_page_says_what_must_be_said(html):
@@ -224,7 +224,7 @@ def test_same_results_give_same_files(folder):
     for out in ("first", "second"):
         write_report(folder, folder / out)
     first = {p.relative_to(folder / "first"): p for p in (folder / "first").rglob("*.*")}
-    assert {p.suffix for p in first} == {".html", ".png", ".pdf", ".csv", ".md"}
+    assert {p.suffix for p in first} == {".html", ".png", ".pdf", ".csv", ".md", ".tex"}
     for name, path in first.items():
         assert path.read_bytes() == (folder / "second" / name).read_bytes(), name
 
