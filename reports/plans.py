@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
@@ -14,10 +16,12 @@ from reports.style import COLOURS, INK
 
 GAP = 0.08
 HOLLOW = {"fill": False, "linewidth": 0.4}
+DOTTED: dict[str, Any] = {"hatch": "....", "edgecolor": INK}
 
 
 def plans(results: Results) -> Figure:
-    """Joined cells share one input; empty cells are removed, hatched ones skip decoded tokens."""
+    """Joined cells share one input, dotted ones are a ladder; empty cells are removed, hatched ones
+    skip decoded tokens."""
     variants = list(results.variants.values())
     figure = Figure(figsize=(5.2, 1.1 + 0.19 * len(variants)))
     axes = figure.subplots()
@@ -32,7 +36,8 @@ def plans(results: Results) -> Figure:
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_xlabel("Layer of the checkpoint")
-    figure.legend(handles=_legend(), loc="outside lower center", ncols=2)
+    ladders = any(variant.plan.ladder for variant in variants)
+    figure.legend(handles=_legend(ladders), loc="outside lower center", ncols=2)
     return figure
 
 
@@ -44,7 +49,8 @@ def _draw(axes: Axes, row: int, plan: LayerPlan, colour: str) -> None:
         alpha = 0.35 if not grouped else (0.95, 0.65)[groups % 2]
         groups += grouped
         first, last = _left(stage[0]), _left(stage[-1]) + _width(stage[-1])
-        box = _box(row, first, last, facecolor=colour, alpha=alpha, linewidth=0)
+        marks = DOTTED if plan.climbs(stage) else {}
+        box = _box(row, first, last, facecolor=colour, alpha=alpha, linewidth=0, **marks)
         axes.add_patch(box)
         for member in stage[1:]:
             axes.plot([_left(member)] * 2, [row - 0.2, row + 0.2], color="white", linewidth=0.6)
@@ -68,10 +74,12 @@ def _box(row: float, left: float, right: float, **style: object) -> Rectangle:
     return Rectangle((left + GAP, row - 0.36), right - left - 2 * GAP, 0.72, **style)
 
 
-def _legend() -> list[Patch]:
+def _legend(ladders: bool) -> list[Patch]:
+    dotted = Patch(facecolor=COLOURS["order"], alpha=0.35, linewidth=0, label="ladder", **DOTTED)
     return [
         Patch(facecolor=COLOURS["cqil"], alpha=0.35, label="runs on its own"),
         Patch(facecolor=COLOURS["cqil"], label="joined: layers share one input"),
         Patch(edgecolor=INK, label="removed", **HOLLOW),
         Patch(edgecolor=INK, hatch="//////", label="runs for the prompt only", **HOLLOW),
+        *[dotted] * ladders,
     ]
