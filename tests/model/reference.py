@@ -6,8 +6,6 @@ mask, no padding and no batch exists here. Shares no code with `cqil.modeling` o
 Shapes: H hidden size, N attention heads, K key/value heads, D head size, T tokens, V vocabulary.
 """
 
-from itertools import groupby
-
 import torch
 
 from cqil.schedule import Schedule
@@ -35,11 +33,12 @@ class Reference:
             x_H = self.weights["model.embed_tokens.weight"][token]
             ladder = range(*(self.plan.ladder or (0, 0)))
             stages = self.plan.prefill_groups if in_prompt else self.plan.groups
-            for climbs, run in groupby(stages, lambda stage: stage[0] in ladder):
-                if climbs:
-                    x_H = self.ladder(x_H, [layer for (layer,) in run], position, memory)
-                    continue
-                for stage in run:
+            r = []
+            for stage in stages:
+                if stage[0] in ladder:
+                    r = self.rung(r or [x_H], stage[0], position, memory)
+                    x_H = r[-1]
+                else:
                     x_H = self.stage(x_H, stage, position, memory)
             rows.append(self.weights["lm_head.weight"] @ self.norm(x_H, "model.norm"))
         return torch.stack(rows)
@@ -73,13 +72,10 @@ class Reference:
         scale = len(stage) if self.plan.bypass_target == "mean" else 1
         return x_H + sum(increments) / scale
 
-    def ladder(self, x_H, layers, position, memory):
-        """r_i = r_{i-1} + m_i(r_{i-2}) over the halves m_1, m_2, ... of the layers; m_1 reads r_0."""
-        r = [x_H]
-        for layer in layers:
-            r.append(r[-1] + self.attention(r[-2:][0], layer, position, memory[layer]))
-            r.append(r[-1] + self.mlp(r[-2], layer))
-        return r[-1]
+    def rung(self, r, layer, position, memory):
+        """r_i = r_{i-1} + m_i(r_{i-2}) for both halves of a layer; the first of all reads r_0."""
+        r = [*r, r[-1] + self.attention(r[-2:][0], layer, position, memory[layer])]
+        return [*r, r[-1] + self.mlp(r[-2], layer)]
 
     def reaches(self, i, j):
         """Whether the i-th attention output of a stage is bypassed to its j-th MLP."""
