@@ -121,6 +121,10 @@ def _arms(layers: int) -> dict[str, tuple[LayerPlan, dict[str, Any]]]:
             LayerPlan(num_layers=layers, groups=halves),
             {"layout": SHARDS},
         ),
+        "tp2-ladder": (
+            LayerPlan(num_layers=layers, groups=dense.groups, ladder=(start, end)),
+            {"layout": SHARDS},
+        ),
     }
 
 

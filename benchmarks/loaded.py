@@ -13,6 +13,7 @@ from benchmarks.arms import engine_of
 from cqil.engine import Engine
 from cqil.engine.attention import Growing
 from cqil.engine.gang import Gang
+from cqil.engine.ladder import opened
 from cqil.engine.ledger import Ledger
 from cqil.engine.links import LINKS
 from cqil.engine.speed import clock
@@ -38,7 +39,7 @@ def _cost(
     engine = engine_of(key)
     prompt_BT = prompt_BT.to(engine.device)
     engine.prefill(prompt_BT, max_tokens=prompt_BT.shape[1] + 1)
-    runners = [r for r in engine.program.decode[0] if r.task.total]
+    runners = [r for r in opened(engine.program.decode[0]) if r.task.total]
     times: dict[str, list[float]] = {"linked": [], "silent": []}
     own, silent = engine.links, LINKS["silent"](engine.layout)
     own.ledger = Ledger()

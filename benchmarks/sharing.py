@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Any
 
 from cqil.engine import Engine
+from cqil.engine.ladder import opened
 
 Held = dict[Hashable, Any]
 """What a set of layers, or the head, is packed into."""
@@ -17,7 +18,7 @@ Held = dict[Hashable, Any]
 
 def share(engine: Engine, held: Held) -> Engine:
     """The same engine. All that share `held` must be of one model, type and device."""
-    for runner in chain(engine.program.prefill, *engine.program.decode):
+    for runner in opened(chain(engine.program.prefill, *engine.program.decode)):
         mixing, shard = runner.task.mixing, runner.task.shard
         feeding = tuple(mixing.mlps[m] for m in runner.task.mlps)
         runner.attention = held.setdefault(("attn", runner.layers, shard), runner.attention)

@@ -114,8 +114,9 @@ class TextWorkbench:
         return x_BTH[:, self.tokens_BT.shape[1] // 2 - 1 : -1].flatten(0, 1)
 
     def _run(self, plan: LayerPlan) -> torch.Tensor:
-        """The state [B, T, H] after the last stage. Plans with an own prefill are not searched."""
+        """The state [B, T, H] after the last stage. An own prefill or a ladder is not searched."""
         assert plan.prefill is None
+        assert plan.ladder is None
         # Single layers do the same whatever the bypass, so plans share them.
         keys = [
             (s, None if len(s) == 1 else (plan.bypass, plan.bypass_target)) for s in plan.groups

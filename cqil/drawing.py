@@ -29,6 +29,8 @@ def _stages(plan: LayerPlan, stages: Stages) -> Table:
 
 
 def _note(plan: LayerPlan, stage: Stage) -> str:
+    if plan.climbs(stage):
+        return "ladder: each half misses the one before"
     if len(stage) == 1:
         return ""
     notes = {

@@ -14,7 +14,9 @@ from itertools import chain
 from typing import Any, Literal, get_args
 
 from cqil.stages import (
+    Stage,
     Stages,
+    as_run,
     as_stages,
     attention_layers,
     dense_stages,
@@ -46,6 +48,9 @@ class LayerPlan:
     """Where bypassed attention outputs go; `two-way` and `mean` do not use the distance."""
     prefill: Stages | None = None
     """Stages for prompt tokens where they differ; `groups` then serve generated tokens."""
+    ladder: tuple[int, int] | None = None
+    """Layers [start, end) whose halves each miss the output of the half before, whose sum over
+    ranks is then no wait (Ladder-Residual, arXiv 2501.06589); for prompt and decoding alike."""
 
     def __post_init__(self) -> None:
         _check_count("num_layers", self.num_layers, 1)
@@ -59,6 +64,8 @@ class LayerPlan:
         if self.prefill is not None:
             object.__setattr__(self, "prefill", as_stages("prefill", self.prefill, self.num_layers))
             self._check_prefill()
+        if self.ladder is not None:
+            self._check_ladder()
         if max(map(len, (*self.groups, *self.prefill_groups))) == 1:
             # Without a group nothing is bypassed: equal plans compare equal and share a slug.
             object.__setattr__(self, "bypass", 0)
@@ -73,6 +80,23 @@ class LayerPlan:
                 f"prefill: layer {missing[0]} generates tokens but never sees the prompt; "
                 "add it to prefill or drop it from groups"
             )
+
+    def _check_ladder(self) -> None:
+        """The run is trimmed to layers that are there, so that equal plans compare equal."""
+        start, end = as_run("ladder", self.ladder, self.num_layers)
+        for stage in (*self.groups, *self.prefill_groups):
+            inside = [layer_of(member) for member in stage if start <= layer_of(member) < end]
+            if inside and stage != (inside[0],):
+                raise ValueError(
+                    f"ladder: [{start}, {end}) holds a part of stage {list(stage)}, but a ladder "
+                    "runs whole layers one by one; end it before, or take the stage apart"
+                )
+        inside = [layer for layer in self.stored_layers if start <= layer < end]
+        object.__setattr__(self, "ladder", (inside[0], inside[-1] + 1) if inside else None)
+
+    def climbs(self, stage: Stage) -> bool:
+        """Whether the stage is a layer of the ladder."""
+        return self.ladder is not None and layer_of(stage[0]) in range(*self.ladder)
 
     @property
     def depth(self) -> float:
@@ -113,7 +137,7 @@ class LayerPlan:
         """A name that is safe in paths: `S12-E28-P2-D1` where start, end and size say it all."""
         if self == dense_plan(self.num_layers):
             return "dense"
-        if self.prefill is None and (run := self._uniform_run()):
+        if self.prefill is None and self.ladder is None and (run := self._uniform_run()):
             start, end, size = run
             return f"S{start}-E{end}-P{size}-D{self.bypass}{_SUFFIX[self.bypass_target]}"
         digest = hashlib.sha256(self.to_json().encode()).hexdigest()[:8]
@@ -138,12 +162,15 @@ class LayerPlan:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and scalars; `from_dict` restores the plan."""
+        # Left out where there is none: names and answers on file stay what they were.
+        ladder = {} if self.ladder is None else {"ladder": list(self.ladder)}
         return {
             "num_layers": self.num_layers,
             "groups": [list(stage) for stage in self.groups],
             "bypass": self.bypass,
             "bypass_target": self.bypass_target,
             "prefill": None if self.prefill is None else [list(s) for s in self.prefill],
+            **ladder,
         }
 
     @classmethod

@@ -67,6 +67,20 @@ def as_stages(field: str, value: Any, num_layers: int) -> Stages:
     return _normal(stages)
 
 
+def as_run(field: str, value: Any, num_layers: int) -> tuple[int, int]:
+    """A checked half-open run of layers. Raises ValueError alike."""
+    run = tuple(value) if isinstance(value, list | tuple) else ()
+    if len(run) != 2 or any(type(bound) is not int for bound in run):
+        raise ValueError(f"{field}: {value!r} is not a run of layers; give its start and its end")
+    start, end = run
+    if not 0 <= start < end <= num_layers:
+        raise ValueError(
+            f"{field}: [{start}, {end}) is no run of layers of a checkpoint of {num_layers}; "
+            f"choose 0 <= start < end <= {num_layers}"
+        )
+    return start, end
+
+
 def _normal(stages: Stages) -> Stages:
     """Both halves of a layer, one after the other and each on its own, are the layer."""
     normal: list[Stage] = []

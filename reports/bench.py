@@ -29,6 +29,7 @@ QUESTIONS = [
     ("two ranks: pairs over pairs inside tensor parallel", "tp2-layer-parallel", "cqil-p2"),
     ("tensor parallel: pairs inside over dense", "tp2", "tp2-layer-parallel"),
     ("tensor parallel: attention beside MLP over dense", "tp2", "tp2-parallel-attention"),
+    ("tensor parallel: a ladder over dense", "tp2", "tp2-ladder"),
     ("layers outside of groups: replicated over first rank", "cqil-p2", "cqil-p2-replicated"),
     ("layers outside of groups: sharded over first rank", "cqil-p2", "cqil-p2-sharded"),
     ("two ranks: bypass 1 over none", "cqil-p2", "cqil-p2-d1"),

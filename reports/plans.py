@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PatchCollection
@@ -17,10 +18,12 @@ from reports.style import COLOURS, INK
 
 GAP = 0.08
 HOLLOW = {"fill": False, "linewidth": 0.4}
+DOTTED: dict[str, Any] = {"hatch": "....", "edgecolor": INK}
 
 
 def plans(results: Results) -> Figure:
-    """Joined cells share one input; empty cells are removed, hatched ones skip decoded tokens."""
+    """Joined cells share one input, dotted ones are a ladder; empty cells are removed, hatched ones
+    skip decoded tokens."""
     variants = list(results.variants.values())
     figure = Figure(figsize=(5.2, 1.1 + 0.19 * len(variants)))
     axes = figure.subplots()
@@ -35,7 +38,8 @@ def plans(results: Results) -> Figure:
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_xlabel("Layer of the checkpoint")
-    figure.legend(handles=_legend(), loc="outside lower center", ncols=2)
+    ladders = any(variant.plan.ladder for variant in variants)
+    figure.legend(handles=_legend(ladders), loc="outside lower center", ncols=2)
     return figure
 
 
@@ -46,10 +50,13 @@ def _draw(axes: Axes, row: int, plan: LayerPlan, colour: str) -> None:
         grouped = len(stage) > 1
         alpha = 0.35 if not grouped else (0.95, 0.65)[groups % 2]
         groups += grouped
-        boxes[alpha].append(_box(row, _left(stage[0]), _left(stage[-1]) + _width(stage[-1])))
+        box = _box(row, _left(stage[0]), _left(stage[-1]) + _width(stage[-1]))
+        boxes[alpha, plan.climbs(stage)].append(box)
         seams += [[(_left(m), row - 0.2), (_left(m), row + 0.2)] for m in stage[1:]]
-    for alpha, own in boxes.items():
-        axes.add_collection(PatchCollection(own, facecolor=colour, alpha=alpha, linewidth=0))
+    for (alpha, ladder), own in boxes.items():
+        marks = DOTTED if ladder else {}
+        fill = {"facecolor": colour, "alpha": alpha, "linewidth": 0}
+        axes.add_collection(PatchCollection(own, **fill, **marks))
     axes.add_collection(LineCollection(seams, colors="white", linewidths=0.6))
     decoding, prompt = set(plan.layers), set(plan.stored_layers)
     for hatch, absent in (("//////", prompt - decoding), (None, _others(plan, prompt | decoding))):
@@ -75,10 +82,12 @@ def _box(row: float, left: float, right: float) -> Rectangle:
     return Rectangle((left + GAP, row - 0.36), right - left - 2 * GAP, 0.72)
 
 
-def _legend() -> list[Patch]:
+def _legend(ladders: bool) -> list[Patch]:
+    dotted = Patch(facecolor=COLOURS["order"], alpha=0.35, linewidth=0, label="ladder", **DOTTED)
     return [
         Patch(facecolor=COLOURS["cqil"], alpha=0.35, label="runs on its own"),
         Patch(facecolor=COLOURS["cqil"], label="joined: layers share one input"),
         Patch(edgecolor=INK, label="removed", **HOLLOW),
         Patch(edgecolor=INK, hatch="//////", label="runs for the prompt only", **HOLLOW),
+        *[dotted] * ladders,
     ]

@@ -62,6 +62,7 @@ LOOKS = {
     "layer-parallel": ("Layer Parallelism", "d", "full"),
     "painters": ("Painters", "d", "none"),
     "parallel-attention": ("Parallel attention and MLP", "d", "left"),
+    "ladder": ("Ladder-Residual", "d", "right"),
 }
 PATH_NAMES = {ENGINE: "one device", TRANSFORMERS: "generate of Transformers"}
 PATH_SHAPES = {ENGINE: "o", TRANSFORMERS: "x"}

@@ -22,6 +22,7 @@ from cqil.engine.attention import Growing, Span
 from cqil.engine.cache import StaticCache
 from cqil.engine.checkpoint import check_config, open_shards
 from cqil.engine.ends import Ends
+from cqil.engine.ladder import Runner
 from cqil.engine.layout import ONE_DEVICE, Layout
 from cqil.engine.links import LINKS, check_links, check_rank
 from cqil.engine.packing import Packer, Program
@@ -158,7 +159,7 @@ class Engine:
         cache.length += 1
         return logits_BV
 
-    def run(self, runners: list, ids_BT: torch.Tensor, span: Span) -> torch.Tensor | None:
+    def run(self, runners: list[Runner], ids_BT: torch.Tensor, span: Span) -> torch.Tensor | None:
         """Logits [B, V] of the last position."""
         x_BTH = self.ends.embed(ids_BT)
         cos_BTD, sin_BTD = self.rotary(x_BTH, span.positions_BT)

@@ -114,6 +114,8 @@ class Task:
     """The stage's increments are summed over these."""
     partial: bool
     """No MLP reads the attentions, so that shards leave their sum to `total`."""
+    ladder: bool
+    """The layer runs in a ladder: its two sums travel while the next half is computed."""
 
     @property
     def collapsed(self) -> bool:
@@ -127,7 +129,8 @@ def own_tasks(
     """The rank's tasks for the prompt and for decoding under each plan; None: it sits out.
 
     The plans share one cache, so a layer stays where the first of them puts it. Raises ValueError
-    for a stage with more members than lanes, and where a layer would have to change its place.
+    for a stage with more members than lanes, and where a layer would have to change its place, or
+    stand in a ladder away from the first lane.
     """
     owners: dict[Part, int] = {}
     for plan in plans:
@@ -172,18 +175,29 @@ def _tasks(
     tasks: list[Task | None] = []
     for stage in stages:
         lanes = {owners[part] for parts in parts_of(stage) for part in parts}
+        if plan.climbs(stage) and not lanes <= {0, EVERY}:
+            raise ValueError(
+                f"ladder: layer {stage[0]} stays on lane {max(lanes)}, where an earlier plan has "
+                "grouped it, but a ladder runs on the first; end the ladder before it"
+            )
         alone = lanes == {0} and layout.lanes > 1
         enter = () if everywhere or alone else layout.column(rank)
         everywhere = not alone
         sits_out = alone and layout.lane_of(rank) > 0
-        tasks.append(
-            None if sits_out else _task(mixing_of(stage, plan), layout, rank, owners, enter)
-        )
+        tasks.append(None if sits_out else _task(stage, plan, layout, rank, owners, enter))
     return tasks
 
 
-def _task(mixing: Mixing, layout: Layout, rank: int, owners: dict[Part, int], enter: Ranks) -> Task:
-    lane, heads = layout.lane_of(rank), [owners["attn", layer] for layer in mixing.attentions]
+def _task(
+    stage: Stage,
+    plan: LayerPlan,
+    layout: Layout,
+    rank: int,
+    owners: dict[Part, int],
+    enter: Ranks,
+) -> Task:
+    mixing, lane = mixing_of(stage, plan), layout.lane_of(rank)
+    heads = [owners["attn", layer] for layer in mixing.attentions]
     feeds = [owners["mlp", layer] for layer in mixing.mlps]
     lanes = {*heads, *feeds}
     if lanes == {EVERY}:
@@ -214,4 +228,5 @@ def _task(mixing: Mixing, layout: Layout, rank: int, owners: dict[Part, int], en
         receives=tuple((a, peer[heads[a]]) for a, to in sorted(reads) if to == lane),
         total=total if len(total) > 1 else (),
         partial=unread,
+        ladder=plan.climbs(stage),
     )

@@ -57,9 +57,12 @@ class Links:
         for ranks in layout.groups:
             _group(ranks)
 
-    def all_reduce(self, tensor: torch.Tensor, ranks: Ranks) -> None:
+    def all_reduce(
+        self, tensor: torch.Tensor, ranks: Ranks, async_op: bool = False
+    ) -> dist.Work | None:
+        """With `async_op` what to wait for; None where the sum is there already."""
         self.ledger.add("all_reduce", len(ranks), tensor.nbytes)
-        dist.all_reduce(tensor, group=_group(ranks))
+        return dist.all_reduce(tensor, group=_group(ranks), async_op=async_op)
 
     def broadcast(self, tensor: torch.Tensor, ranks: Ranks) -> None:
         """From the first of `ranks`."""
@@ -105,7 +108,7 @@ class StarLinks(Links):
     On few cores gloo's all-reduce wakes more threads than there are cores; this does not.
     """
 
-    def all_reduce(self, tensor: torch.Tensor, ranks: Ranks) -> None:
+    def all_reduce(self, tensor: torch.Tensor, ranks: Ranks, async_op: bool = False) -> None:
         self.ledger.add("all_reduce", len(ranks), tensor.nbytes)
         others = ranks[1:]
         if dist.get_rank() != ranks[0]:
@@ -127,7 +130,7 @@ class SymmetricLinks(Links):
         super().__init__(layout)
         self._boxes: dict[tuple[Ranks, torch.Size, torch.dtype], torch.Tensor] = {}
 
-    def all_reduce(self, tensor: torch.Tensor, ranks: Ranks) -> None:
+    def all_reduce(self, tensor: torch.Tensor, ranks: Ranks, async_op: bool = False) -> None:
         import torch.distributed._symmetric_memory as symmetric
 
         self.ledger.add("all_reduce", len(ranks), tensor.nbytes)
@@ -145,7 +148,7 @@ class SymmetricLinks(Links):
 class SilentLinks(Links):
     """Sends nothing: the bound that no interconnect can beat. What the engine computes is wrong."""
 
-    def all_reduce(self, tensor: torch.Tensor, ranks: Ranks) -> None:
+    def all_reduce(self, tensor: torch.Tensor, ranks: Ranks, async_op: bool = False) -> None:
         pass
 
     def broadcast(self, tensor: torch.Tensor, ranks: Ranks) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 import torch
 from transformers import LlamaConfig
 
 from cqil.engine.heads import Heads
+from cqil.engine.ladder import Ladder, Runner, opened
 from cqil.engine.layout import Layout, Shard, Task, own_tasks
 from cqil.engine.links import Links
 from cqil.engine.stage import StageRunner
@@ -21,8 +23,8 @@ from cqil.plan import LayerPlan
 class Program:
     """One rank's stages for the prompt, and for decoding under each plan of a schedule."""
 
-    prefill: list[StageRunner]
-    decode: list[list[StageRunner]]
+    prefill: list[Runner]
+    decode: list[list[Runner]]
     cached_heads: dict[int, int]
     """Layer -> key-value heads that the cache holds here; layers that decode come first."""
     head_size: int
@@ -31,7 +33,8 @@ class Program:
     @property
     def step_bytes(self) -> int:
         """Weights that a decode step of the first plan reads."""
-        return sum(size_of(runner.attention) + size_of(runner.mlp) for runner in self.decode[0])
+        runners = opened(self.decode[0])
+        return sum(size_of(runner.attention) + size_of(runner.mlp) for runner in runners)
 
 
 def size_of(weights: AttentionWeights | MlpWeights | None) -> int:
@@ -56,9 +59,9 @@ class Packer:
         decode = [self._runners(tasks) for tasks in decoding]
         prefill = self._runners(prompt)
         cached: dict[int, int] = {}
-        for runner in sorted(decode[0], key=lambda r: r.layers):
+        for runner in sorted(opened(decode[0]), key=lambda r: r.layers):
             cached |= dict.fromkeys(runner.layers, len(runner.heads.keys))
-        for runner in prefill:
+        for runner in opened(prefill):
             for layer in runner.layers:
                 cached.setdefault(layer, len(runner.heads.keys))
         return Program(prefill, decode, cached, self.head_size, self._bytes())
@@ -68,8 +71,13 @@ class Packer:
         assert self.config.head_dim is not None
         return self.config.head_dim
 
-    def _runners(self, tasks: Sequence[Task | None]) -> list[StageRunner]:
-        return [self._runner(task) for task in tasks if task is not None]
+    def _runners(self, tasks: Sequence[Task | None]) -> list[Runner]:
+        own = [self._runner(task) for task in tasks if task is not None]
+        runners: list[Runner] = []
+        for ladder, run in groupby(own, lambda runner: runner.task.ladder):
+            stages = list(run)
+            runners += [Ladder(stages, self.links)] if ladder else stages
+        return runners
 
     def _runner(self, task: Task) -> StageRunner:
         config, mixing = self.config, task.mixing

@@ -66,7 +66,9 @@ class StageRunner:
         if task.enter:
             x_NH = x_NH.contiguous()
             self.links.broadcast(x_NH, task.enter)
-        own_PNH = self._attention(x_NH.view_as(x_BTH), cos_BTD, sin_BTD, span)
+        own_PNH = self.attend(x_NH.view_as(x_BTH), cos_BTD, sin_BTD, span)
+        if own_PNH is not None and task.attention_sum:
+            self.links.all_reduce(own_PNH, task.attention_sum)
         held_INH, pending = self._exchanged(own_PNH, x_NH)
         increment_NH = self._mlp(x_NH, held_INH)
         if own_PNH is not None and (task.partial or task.shard.index == 0):
@@ -76,10 +78,10 @@ class StageRunner:
         pending.wait_sent()
         return (x_NH + task.mixing.scale * increment_NH).view_as(x_BTH)
 
-    def _attention(
+    def attend(
         self, x_BTH: torch.Tensor, cos_BTD: torch.Tensor, sin_BTD: torch.Tensor, span: Span
     ) -> torch.Tensor | None:
-        """[P, N, H], summed over the shards; [1, N, H] where only the layers' sum matters."""
+        """[P, N, H], of this shard; [1, N, H] where only the layers' sum matters."""
         w = self.attention
         if w is None:
             return None
@@ -103,8 +105,6 @@ class StageRunner:
             out_PNH = out_PNH + w.out_bias_PH[:, None]
         if self.task.collapsed and layers > 1:
             out_PNH = out_PNH.sum(0, keepdim=True)
-        if self.task.attention_sum:
-            self.links.all_reduce(out_PNH, self.task.attention_sum)
         return out_PNH
 
     def _exchanged(
@@ -134,13 +134,18 @@ class StageRunner:
 
     def _mlp(self, x_NH: torch.Tensor, held_INH: torch.Tensor) -> torch.Tensor:
         """[N, H]: the sum of this rank's MLPs."""
-        w = self.mlp
-        if w is None:
+        if self.mlp is None:
             return torch.zeros_like(x_NH)
         seen_JNH = held_INH
         if self.seen_JI is not None:
             seen_JNH = torch.einsum("ji,inh->jnh", self.seen_JI, held_INH)
-        read_JNH = rms(x_NH + seen_JNH, self.eps).expand(len(w.gate_up_PHG), -1, -1)
+        return self.feed(x_NH + seen_JNH)
+
+    def feed(self, h_JNH: torch.Tensor) -> torch.Tensor:
+        """[J, N, H], or [1, N, H] for all -> [N, H]: what the MLPs say to it, of this shard."""
+        w = self.mlp
+        assert w is not None
+        read_JNH = rms(h_JNH, self.eps).expand(len(w.gate_up_PHG), -1, -1)
         gate_up_JNG = products(read_JNH, w.gate_up_PHG)
         if w.gate_up_bias_PG is not None:
             gate_up_JNG = gate_up_JNG + w.gate_up_bias_PG[:, None]

@@ -1,11 +1,11 @@
 """PlannedLlama: one LLaMA that runs any LayerPlan. The reference that every engine must equal.
 
 A stage of one layer is the stock decoder layer, so the dense plan is bit-equal to LlamaForCausalLM.
-Any other stage is a `LayerGroup`. Parameters keep LLaMA's names: groups refer to the layers, they
-do not own them. Shape suffixes: B batch, T tokens, H hidden size.
+Any other stage is a `LayerGroup`, a ladder a `Ladder`. Parameters keep LLaMA's names: both refer to
+the layers, they do not own them. Shape suffixes: B batch, T tokens, H hidden size.
 """
 
-from itertools import chain
+from itertools import chain, groupby
 from typing import Any, Literal, cast
 
 import torch
@@ -25,6 +25,7 @@ from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
 from cqil.modeling.configuration import PlannedLlamaConfig
+from cqil.modeling.ladder import Ladder, Rung
 from cqil.plan import BypassTarget, LayerPlan
 from cqil.stages import Stage, Stages, attention_layers, has_attention, has_mlp, layer_of
 
@@ -88,7 +89,7 @@ class LayerGroup(GradientCheckpointingLayer):
 class PlannedLlamaPreTrainedModel(LlamaPreTrainedModel):
     config: PlannedLlamaConfig
     _can_record_outputs = {
-        "hidden_states": [LlamaDecoderLayer, LayerGroup],
+        "hidden_states": [LlamaDecoderLayer, LayerGroup, Rung],
         "attentions": LlamaAttention,
     }
 
@@ -100,7 +101,8 @@ class PlannedLlamaModel(PlannedLlamaPreTrainedModel, LlamaModel):
         super().__init__(config)
         self.plan = config.layer_plan
         self._number_cache_slots()
-        self.groups = nn.ModuleList()  # owns no parameter; makes groups visible to hooks
+        # Own no parameter; make groups and ladders visible to hooks.
+        self.groups, self.ladders = nn.ModuleList(), nn.ModuleList()
         self.decode_stages = self._build_stages(self.plan.groups)
         self.prefill_stages = self.decode_stages
         if self.plan.prefill is not None:
@@ -110,27 +112,35 @@ class PlannedLlamaModel(PlannedLlamaPreTrainedModel, LlamaModel):
         """Layers that decode come first: Transformers reads the length of the cache off slot 0."""
         decoding = set(self.plan.attending_layers)
         prompt = attention_layers(tuple(chain(*self.plan.prefill_groups)))
-        stored = self.plan.stored_layers
-        order = sorted(stored, key=lambda layer: (layer not in decoding, layer not in prompt))
+        order = sorted(
+            self.plan.stored_layers, key=lambda layer: (layer not in decoding, layer not in prompt)
+        )
         for slot, layer in enumerate(order):
-            self._layer(stored.index(layer)).self_attn.layer_idx = slot
+            self._layer(layer).self_attn.layer_idx = slot
         self._last_prompt_slot = len(prompt) - 1
 
-    def _layer(self, dense_index: int) -> LlamaDecoderLayer:
-        return cast(LlamaDecoderLayer, self.layers[dense_index])
+    def _layer(self, layer: int) -> LlamaDecoderLayer:
+        """By its original index."""
+        return cast(LlamaDecoderLayer, self.layers[self.plan.stored_layers.index(layer)])
 
     def _build_stages(self, stages: Stages) -> list[nn.Module]:
-        dense_index = {layer: i for i, layer in enumerate(self.plan.stored_layers)}
         built: list[nn.Module] = []
-        for stage in stages:
-            layers = [self._layer(dense_index[layer_of(member)]) for member in stage]
-            if stage == (layer_of(stage[0]),):
-                built.append(layers[0])
+        for climbs, run in groupby(stages, self.plan.climbs):
+            if climbs:
+                ladder = Ladder([self._layer(layer_of(stage[0])) for stage in run])
+                self.ladders.append(ladder)
+                built.append(ladder)
             else:
-                group = LayerGroup(stage, layers, self.plan.bypass, self.plan.bypass_target)
-                self.groups.append(group)
-                built.append(group)
+                built += map(self._build_stage, run)
         return built
+
+    def _build_stage(self, stage: Stage) -> nn.Module:
+        layers = [self._layer(layer_of(member)) for member in stage]
+        if stage == (layer_of(stage[0]),):
+            return layers[0]
+        group = LayerGroup(stage, layers, self.plan.bypass, self.plan.bypass_target)
+        self.groups.append(group)
+        return group
 
     @merge_with_config_defaults
     @capture_outputs

@@ -31,8 +31,15 @@ class Reference:
             decoded = max(position - prompt_length, 0)
             self.plan = self.plans[max(start for start in self.plans if start <= decoded)]
             x_H = self.weights["model.embed_tokens.weight"][token]
-            for stage in self.plan.prefill_groups if in_prompt else self.plan.groups:
-                x_H = self.stage(x_H, stage, position, memory)
+            ladder = range(*(self.plan.ladder or (0, 0)))
+            stages = self.plan.prefill_groups if in_prompt else self.plan.groups
+            r = []
+            for stage in stages:
+                if stage[0] in ladder:
+                    r = self.rung(r or [x_H], stage[0], position, memory)
+                    x_H = r[-1]
+                else:
+                    x_H = self.stage(x_H, stage, position, memory)
             rows.append(self.weights["lm_head.weight"] @ self.norm(x_H, "model.norm"))
         return torch.stack(rows)
 
@@ -64,6 +71,11 @@ class Reference:
                 increments.append(b_H)
         scale = len(stage) if self.plan.bypass_target == "mean" else 1
         return x_H + sum(increments) / scale
+
+    def rung(self, r, layer, position, memory):
+        """r_i = r_{i-1} + m_i(r_{i-2}) for both halves of a layer; the first of all reads r_0."""
+        r = [*r, r[-1] + self.attention(r[-2:][0], layer, position, memory[layer])]
+        return [*r, r[-1] + self.mlp(r[-2], layer)]
 
     def reaches(self, i, j):
         """Whether the i-th attention output of a stage is bypassed to its j-th MLP."""

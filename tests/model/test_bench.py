@@ -42,6 +42,8 @@ def test_messages_are_those_of_the_plan(measured):
     assert ("all_reduce", 2, state, 8) in tensor_parallel
     beside = arms["tp2-parallel-attention"].ranks[0].decode_messages
     assert ("all_reduce", 2, state, 4) in beside
+    # A ladder hides messages, it does not save any.
+    assert arms["tp2-ladder"].ranks[0].decode_messages == tensor_parallel
     assert arms["cqil-p2-silent"].ranks[0].decode_messages == []
 
 

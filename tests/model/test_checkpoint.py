@@ -16,6 +16,7 @@ PLANS = [
     uniform_plan(6, 0, 6, 4, target="two-way"),
     kept_layers_plan(6, [1, 2, 5]),
     kept_layers_plan(6, [0, 3], prompt_dense=True),
+    LayerPlan(num_layers=6, groups=[[0, 1], [2], [4], [5]], ladder=(2, 5)),
     LayerPlan(num_layers=6, groups=[[2], [3, 5]], prefill=[[1, 2], [3, 5]], bypass=2),
 ]
 SHAPES = [Shape(), Shape(kv_heads=1, tied=True, attention_bias=True, mlp_bias=True)]

@@ -79,6 +79,24 @@ def test_tensor_parallelism_needs_two_sums_a_layer(shards, columns):
             }
 
 
+@pytest.mark.parametrize("shards", [1, 2, 4])
+def test_a_ladder_saves_no_message(shards):
+    ladder = LayerPlan(num_layers=12, groups=dense_plan(12).groups, ladder=(2, 9))
+    for rank in range(shards):
+        layout = Layout(shards=shards)
+        assert [*ledgers(ladder, layout, rank)] == [*ledgers(dense_plan(12), layout, rank)]
+
+
+def test_a_ladder_stays_on_the_first_lane():
+    pairs = uniform_plan(4, 0, 4, 2)
+    later = LayerPlan(num_layers=4, groups=dense_plan(4).groups, ladder=(2, 4))
+    own_tasks([later, pairs], Layout(lanes=2), 0)
+    own_tasks([pairs, later], Layout(shards=2), 0)
+    for rank in (0, 1):
+        with pytest.raises(ValueError, match=one_line("ladder", "layer 3 stays on lane 1")):
+            own_tasks([pairs, later], Layout(lanes=2), rank)
+
+
 def test_layer_parallelism_needs_two_sums_a_pair():
     plan = uniform_plan(12, 2, 10, 2, target="two-way")
     for entries, state in ledgers(plan, Layout(shards=2), 0):

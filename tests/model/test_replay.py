@@ -57,8 +57,9 @@ def test_steps_of_fixed_shape_equal_eager_ones(case):
     [
         LayerPlan(num_layers=3, groups=[[0, 1]], prefill=[[0], [1], [2]], bypass=1),
         Schedule((dense_plan(2), kept_layers_plan(2, [1])), (0, 3)),
+        LayerPlan(num_layers=3, groups=[[0], [1], [2]], ladder=(0, 2)),
     ],
-    ids=["plan", "schedule"],
+    ids=["plan", "schedule", "ladder"],
 )
 def test_compiled_steps_equal_eager_ones(plan):
     case = case_of(plan.plans[0] if isinstance(plan, Schedule) else plan)

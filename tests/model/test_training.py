@@ -11,6 +11,7 @@ from cqil.modeling import PlannedLlamaForCausalLM
 TARGETS = ("ffn", "ffn+residual", "two-way", "mean")
 BIASED = Shape(attention_bias=True, mlp_bias=True)
 GROUPED = LayerPlan(num_layers=6, groups=[[0], [1, 2, 3], [5]], bypass=1)
+LADDER = LayerPlan(num_layers=4, groups=[[0], [1], [2], [3]], ladder=(1, 3))
 # PEFT asks Transformers under a name that is on its way out.
 uses_peft = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing.:FutureWarning")
 LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -58,11 +59,12 @@ def test_every_stored_parameter_has_a_gradient(target):
 
 
 @pytest.mark.parametrize("use_reentrant", [False, True])
-def test_activation_checkpointing_recomputes_groups_and_changes_nothing(use_reentrant):
-    model, passes = planned_model(GROUPED), []
+@pytest.mark.parametrize("plan", [GROUPED, LADDER], ids=["group", "ladder"])
+def test_activation_checkpointing_recomputes_groups_and_changes_nothing(plan, use_reentrant):
+    model, passes = planned_model(plan), []
     expected = {name: gradient.clone() for name, gradient in gradients(model).items()}
     model.activation_checkpointing_enable({"use_reentrant": use_reentrant})
-    model.model.groups[0].layers[1].mlp.register_forward_hook(lambda *_: passes.append(1))
+    model.model.layers[2].self_attn.register_forward_hook(lambda *_: passes.append(1))
     for name, gradient in gradients(model).items():
         torch.testing.assert_close(gradient, expected[name], rtol=1e-12, atol=1e-12)
     assert len(passes) == 2

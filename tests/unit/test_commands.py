@@ -53,6 +53,14 @@ def test_prompt_and_generated_tokens_are_drawn_apart(cqil, tmp_path):
     assert "skipped: 1, 2" in out
 
 
+def test_layers_of_a_ladder_are_marked(cqil, tmp_path):
+    plan = LayerPlan(num_layers=4, groups=[[0], [1], [2], [3]], ladder=(1, 3))
+    (tmp_path / "plan.json").write_text(plan.to_json())
+    _, out, _ = cqil("inspect", "plan.json")
+    marked = [line for line in out.splitlines() if "ladder" in line]
+    assert layers_by_row("\n".join(marked)) == [[1], [2]]
+
+
 def test_removed_layers_are_named(cqil, tmp_path):
     (tmp_path / "plan.json").write_text(kept_layers_plan(4, [0, 3]).to_json())
     _, out, _ = cqil("inspect", "plan.json")

@@ -25,7 +25,7 @@ REMOVAL = {
     "sleb",
 }
 SKIPPING = {"skipdecode", "unified"}
-ORDERS = {"layer-parallel", "painters", "parallel-attention"}
+ORDERS = {"ladder", "layer-parallel", "painters", "parallel-attention"}
 # Options beside the depth that a method cannot do without.
 OPTIONS = {
     "random": {"seed": 0},

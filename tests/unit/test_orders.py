@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from made_up_bench import MadeUpBench, searched
 from pydantic import ValidationError
 
+from baselines.orders.ladder import Ladder
 from baselines.orders.layer_parallel import LayerParallel
 from baselines.orders.painters import Painters
 from baselines.orders.parallel_attention import ParallelAttention
-from cqil import LayerPlan, uniform_plan
+from cqil import LayerPlan, dense_plan, uniform_plan
 from cqil.method import Evidence
 from cqil.selection.uniform import Uniform
 from reports.page import write_report
@@ -93,7 +94,13 @@ def test_parallel_attention_halves_the_depth_of_its_layers():
     assert plan.layers == (0, 1, 2, 3, 4)
 
 
-@pytest.mark.parametrize("kind", [LayerParallel, Painters, ParallelAttention])
+def test_a_ladder_runs_every_layer_on_its_own():
+    plan = Ladder(start=1, end=4).plan(evidence(5))
+    assert plan == LayerPlan(num_layers=5, groups=dense_plan(5).groups, ladder=(1, 4))
+    assert plan.depth == 5
+
+
+@pytest.mark.parametrize("kind", [Ladder, LayerParallel, Painters, ParallelAttention])
 @pytest.mark.parametrize(("start", "end"), [(2, 10), (6, 6), (6, 4)])
 def test_a_run_outside_the_checkpoint_is_one_line(kind, start, end):
     with pytest.raises(ValueError, match=rf"\Astart, end: \[{start}, {end}\) must [^\n]*\Z"):
@@ -112,6 +119,7 @@ def test_a_report_draws_other_orders_and_halves(monkeypatch, tmp_path):
             {},
             ParallelAttention(start=0, end=1).plan(evidence(6)),
         ),
+        "ladder": ("order", "ladder", {}, Ladder(start=2, end=5).plan(evidence(6))),
         "halves": (
             "removal",
             "blockpruner",
@@ -129,3 +137,4 @@ def test_a_report_draws_other_orders_and_halves(monkeypatch, tmp_path):
     assert "removal measured at depth 4?" in html
     table = (folder / "out" / "tables" / "variants.md").read_text()
     assert "5.5" in table
+    assert "Ladder-Residual" in html

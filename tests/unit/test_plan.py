@@ -124,6 +124,39 @@ def test_halves_in_sequence_are_the_layer():
     assert LayerPlan(num_layers=2, groups=[["0.attn"], ["0.mlp"], [1]]) == dense_plan(2)
 
 
+def test_a_ladder_is_in_names_and_files_only_where_there_is_one():
+    dense = dense_plan(4)
+    assert "ladder" not in dense.to_dict()
+    plan = LayerPlan(num_layers=4, groups=dense.groups, ladder=[1, 3])
+    assert plan.to_dict() == dense.to_dict() | {"ladder": [1, 3]}
+    assert (plan.ladder, plan.depth, plan.ideal_speedup) == ((1, 3), 4, 1)
+    assert plan != dense
+    assert plan.slug == "N4-G4-d1e64929"
+    pairs = uniform_plan(6, 0, 4, 2)
+    assert LayerPlan(num_layers=6, groups=pairs.groups, ladder=(4, 6)).slug != pairs.slug
+    assert [plan.climbs(stage) for stage in plan.groups] == [False, True, True, False]
+
+
+def test_a_ladder_is_trimmed_to_the_layers_that_are_there():
+    kept = kept_layers_plan(8, [0, 3, 5])
+    plan = LayerPlan(num_layers=8, groups=kept.groups, ladder=(1, 8))
+    assert plan == LayerPlan(num_layers=8, groups=kept.groups, ladder=(3, 6))
+    assert plan.ladder == (3, 6)
+    assert LayerPlan(num_layers=8, groups=kept.groups, ladder=(6, 8)) == kept
+    skipping = LayerPlan(num_layers=8, groups=[[0], [3]], prefill=kept.groups, ladder=(1, 8))
+    assert skipping.ladder == (3, 6)
+
+
+@pytest.mark.parametrize(
+    "stages", [{"groups": [[0], [1, 2], [3]]}, {"prefill": [[0], ["1.attn", "1.mlp"], [2], [3]]}]
+)
+def test_a_ladder_takes_whole_layers_that_run_alone(stages):
+    fields = dense_plan(4).to_dict() | stages
+    LayerPlan.from_dict(fields | {"ladder": [3, 4]})
+    with pytest.raises(ValueError, match=one_line("ladder", "[0, 2) holds a part of stage [")):
+        LayerPlan.from_dict(fields | {"ladder": [0, 2]})
+
+
 @pytest.mark.parametrize(
     ("field", "bad", "said"),
     [
@@ -154,6 +187,13 @@ def test_halves_in_sequence_are_the_layer():
         ("prefill", [[0, 9]], "layer 9 is out of range"),
         ("prefill", [[1, 1]], "layer 1 appears twice"),
         ("prefill", [[0], [1], [3]], "layer 2"),
+        ("ladder", 7, "7 is not a run"),
+        ("ladder", [1], "[1] is not a run"),
+        ("ladder", [0, 2.0], "[0, 2.0] is not a run"),
+        ("ladder", [False, 2], "[False, 2] is not a run"),
+        ("ladder", [2, 2], "[2, 2) is no run"),
+        ("ladder", [-1, 2], "[-1, 2) is no run"),
+        ("ladder", [1, 5], "[1, 5) is no run"),
     ],
     ids=str,
 )
