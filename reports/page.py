@@ -18,6 +18,7 @@ from reports import (
     curves,
     depth,
     figures,
+    generation,
     measures,
     plans,
     scores,
@@ -76,6 +77,7 @@ def build_report(results: Results) -> Report:
         curves.curves_table(results, perplexities),
         tables.removal_table(removal),
         tables.bypass_table(bypass),
+        generation.generation_table(results, generation.generations(results)),
         tables.latency_table(results, latencies),
         tables.missing_table(results),
     ]
