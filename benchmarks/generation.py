@@ -63,10 +63,16 @@ def measure_generation(
 
 
 def load_engine(variant: Variant, device: str, dtype: str) -> Engine:
-    """The engine of the variant's plan or schedule, merged layers included."""
+    """The engine of the variant's plan or schedule; layers are merged where the variant asks."""
+    runs = variant.schedule or variant.plan
+    if not variant.merges:
+        # From the files, since a dense model beside the engine would double the memory.
+        return Engine.load(
+            variant.manifest["path"], runs, dtype=getattr(torch, dtype), device=device
+        )
     dense = load_dense(variant.manifest, device, dtype)
     apply_merges(dense, variant.merges)
-    return Engine.from_dense(dense, variant.schedule or variant.plan)
+    return Engine.from_dense(dense, runs)
 
 
 def encoded(

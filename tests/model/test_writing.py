@@ -1,6 +1,7 @@
 """Texts of generation tasks: the engine's answers equal `generate` of the reference model."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from benchmarks.record import read_result, write_result
 from benchmarks.runtime import Runtime
 from benchmarks.variants import read_variant, write_variant
 from cqil import kept_layers_plan
+from cqil.method import Merge
 from cqil.schedule import Schedule
 
 CPU = Runtime(device="cpu", dtype="float32", threads=1, seed=0)
@@ -121,8 +123,7 @@ def test_schedule_is_what_writes(variants, tokenizer, task, pairs):
     alone = [write(engine, tokenizer, [prompt], task)[0] for prompt in prompts]
     assert [sample.tokens for sample in result.samples] == alone
     kept = kept_layers_plan(4, falling.plan.attending_layers, prompt_dense=True)
-    least = load_engine(falling.__class__(**vars(falling) | {"schedule": None, "plan": kept}),
-                        "cpu", "float32")  # fmt: skip
+    least = load_engine(replace(falling, schedule=None, plan=kept), "cpu", "float32")
     assert [write(least, tokenizer, [prompt], task)[0] for prompt in prompts] != alone
 
 
@@ -172,3 +173,14 @@ def test_prompt_that_does_not_fit_is_refused(variants, monkeypatch, pairs):
     monkeypatch.setitem(TASKS, "fr-en", long)
     with pytest.raises(ValueError, match=r"\Ageneration\.tasks\.fr-en: [^\n]*5000[^\n]*\Z"):
         measured(variants, "dense", pairs)
+
+
+def test_merged_layers_write(variants, tokenizer, task):
+    """A plan that leaves out a layer writes something else once the others have taken it in."""
+    removed = variants["removed"]
+    (gone,) = set(range(4)) - set(removed.plan.attending_layers)
+    merge = Merge(into=gone - 1, taken=(gone,), rule="paper")
+    merged = load_engine(replace(removed, merges=(merge,)), "cpu", "float32")
+    plain = load_engine(removed, "cpu", "float32")
+    prompts = [prompt_of(tokenizer, source) for source in SOURCES]
+    assert write(merged, tokenizer, prompts, task) != write(plain, tokenizer, prompts, task)

@@ -94,3 +94,26 @@ def test_malformed_config_is_refused_in_one_line(project, key, config):
 def test_the_smallest_good_config_is_accepted(project):
     done = project.snakemake("--dry-run", "--configfile", str(project.write_config(GOOD)))
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", ["skipping.yaml", "smoke.yaml"])
+def test_configurations_of_the_project_are_accepted(project, name):
+    done = project.snakemake("--dry-run", "--quiet", "--configfile", f"config/{name}")
+    assert done.returncode == 0, done.stdout
+
+
+def test_users_file_makes_its_tasks_jobs(project):
+    """The test of WMT22 is refused above; with the file in place its jobs are planned."""
+    config = changed(generation={"tasks": {"wmt22-de-en": None}})
+    own = project.folder / "data" / "wmt22.de-en.jsonl"
+    own.parent.mkdir()
+    own.write_text('{"source": "Ja.", "reference": "Yes."}\n')
+    try:
+        done = project.snakemake("--dry-run", "--configfile", str(project.write_config(config)))
+    finally:
+        own.unlink()
+        own.parent.rmdir()
+    assert done.returncode == 0, done.stdout
+    jobs = [line.split() for line in done.stdout.splitlines()]
+    assert ["pairs", "1"] in jobs
+    assert ["generation", "1"] in jobs
