@@ -16,6 +16,7 @@ from benchmarks.marks import rouge
 from benchmarks.record import GenerationResult
 from cqil.schedule import Schedule
 from reports import numbers
+from reports.background import machines
 from reports.load import Results, Variant
 from reports.measures import DENSE, bootstrap_of
 from reports.statistics import NOTHING, Estimate
@@ -143,7 +144,8 @@ def generation_table(results: Results, generations: pd.DataFrame) -> Table:
         if all(np.isnan(estimate.value) for estimate in generations[f"{score}{suffix}"])
     ]
     shown = pd.DataFrame(rows).drop(columns=unused, errors="ignore")
-    return Table("generation", "Written texts", generations, shown, NOTE)
+    note = f"{NOTE} Measured on: {'; '.join(machines(results)) or 'nothing'}."
+    return Table("generation", "Written texts", generations, shown, note)
 
 
 def _row(
