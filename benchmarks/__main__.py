@@ -162,6 +162,37 @@ def choices(
 
 
 @app.command()
+def pairs(
+    name: str, origin: Annotated[Path, typer.Option(help="Wheel, or your file")], out: Out
+) -> None:
+    """Read the pairs of a generation task."""
+    from benchmarks.pairs import write_pairs
+
+    write_pairs(name, origin, out)
+
+
+@app.command()
+def generation(
+    variant: VariantFile,
+    task: Annotated[str, typer.Option(help="Task of config/generation.yaml")],
+    pairs: Annotated[Path, typer.Option(help="Its pairs, one JSON a line")],
+    out: Out,
+    documents: Documents = None,
+    batch: Annotated[int, typer.Option(min=1, help="Documents answered at once")] = 8,
+    device: Device = "auto",
+    dtype: Dtype = "float32",
+    threads: Threads = 1,
+) -> None:
+    """Let a variant write, and score its texts."""
+    from benchmarks.generation import measure_generation
+    from benchmarks.runtime import Runtime
+    from benchmarks.variants import read_variant
+
+    runtime = Runtime(device=device, dtype=dtype, threads=threads, seed=0)
+    save(out, measure_generation(read_variant(variant), task, pairs, documents, batch, runtime))
+
+
+@app.command()
 def latency(
     variant: Annotated[list[Path], typer.Option(help="Manifests of the variants")],
     workload: Annotated[str, typer.Option(help="JSON: the latency section of a configuration")],

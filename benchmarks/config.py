@@ -14,6 +14,7 @@ from pydantic import field_validator as validates
 from baselines.registry import methods
 from benchmarks.assets import TABLE
 from benchmarks.files import write_json
+from benchmarks.pairs import TASKS
 from benchmarks.record import Result
 from benchmarks.sections import Count, Latency, Section, explain
 from cqil.method import Method
@@ -69,6 +70,21 @@ class Suite(Section):
         return tasks
 
 
+class Generation(Section):
+    """Texts that every variant writes; one job for each variant and task."""
+
+    tasks: dict[str, Count | None] = Field(
+        default={}, description="Task of generation.yaml -> its documents; null takes all"
+    )
+    batch: Count = Field(default=8, description="Documents answered at once")
+
+    @validates("tasks")
+    @classmethod
+    def _known(cls, tasks: dict[str, int | None]) -> dict[str, int | None]:
+        _check_names("task", list(tasks), TASKS)
+        return tasks
+
+
 class Report(Section):
     """How the report draws its intervals."""
 
@@ -99,6 +115,7 @@ class Config(Section):
     choices: dict[Name, Suite] = Field(
         default_factory=dict, description="Suite name -> multiple-choice tasks"
     )
+    generation: Generation = Field(default_factory=Generation)
     latency: Latency | None = Field(
         default_factory=Latency, description="null leaves latency out of the run"
     )

@@ -22,7 +22,17 @@ from benchmarks.record import Hardware, Provenance
 from cqil.machine import cpu_name
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("torch", "transformers", "lm_eval", "numpy", "peft", "accelerate", "tokenizers")
+PACKAGES = (
+    "torch",
+    "transformers",
+    "lm_eval",
+    "numpy",
+    "peft",
+    "accelerate",
+    "tokenizers",
+    "sacrebleu",
+    "rouge_score",
+)
 PROJECT = ("cqil", "baselines", "benchmarks", "reports")
 
 

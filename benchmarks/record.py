@@ -67,6 +67,27 @@ class ChoiceSample(Schema):
     one_token: bool = Field(description="Every choice is one token long, so no token is decoded")
 
 
+class BleuCounts(Schema):
+    """What BLEU sums over documents (sacreBLEU)."""
+
+    counts: list[int] = Field(description="N-grams that the reference has too, for N of 1 to 4")
+    totals: list[int] = Field(description="N-grams of the text")
+    length: int = Field(description="Words of the text")
+    reference_length: int
+
+
+class GenerationSample(Schema):
+    document: str = Field(description="Start of the source's SHA-256")
+    text: str = Field(description="What the variant wrote, up to the stop string")
+    reference: str
+    tokens: list[int] = Field(description="Token ids of the answer, the ending one included")
+    bleu: BleuCounts | None = Field(default=None, description="None where the task has no BLEU")
+    chrf: float | None = Field(default=None, description="Of this document, 0 to 100")
+    rouge1: float | None = Field(default=None, description="F-measure, 0 to 100")
+    rouge2: float | None = None
+    rougeL: float | None = None
+
+
 class StepSample(Schema):
     round: int
     phase: Literal["prefill", "decode"]
@@ -106,6 +127,16 @@ class ChoicesResult(_Result):
     kind: Literal["choices"] = "choices"
     task_versions: dict[str, str]
     samples: list[ChoiceSample]
+
+
+class GenerationResult(_Result):
+    kind: Literal["generation"] = "generation"
+    task: str
+    task_version: int
+    schedule: dict[str, Any] | None = Field(
+        default=None, description="Plans that followed one another; null where `plan` served all"
+    )
+    samples: list[GenerationSample]
 
 
 class LatencyResult(_Result):
@@ -161,7 +192,7 @@ class Bench(Schema):
     )
 
 
-Result = PerplexityResult | ChoicesResult | LatencyResult
+Result = PerplexityResult | ChoicesResult | GenerationResult | LatencyResult
 _ADAPTER: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field(discriminator="kind")])
 
 

@@ -6,11 +6,23 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.record import LatencyResult, Result
+from benchmarks.record import BleuCounts, GenerationResult, LatencyResult, Result
 
 COLUMNS = {
     "perplexity": ["text", "document", "tokens", "bytes", "nll"],
     "choices": ["task", "leaf", "document", "acc", "acc_norm", "one_token", "chance"],
+    "generation": [
+        "task",
+        "document",
+        "text",
+        "reference",
+        "tokens",
+        "bleu",
+        "chrf",
+        "rouge1",
+        "rouge2",
+        "rougeL",
+    ],
     "latency": ["path", "round", "phase", "step", "seconds"],
 }
 
@@ -27,6 +39,8 @@ def frame(records: list[Result], kind: str) -> pd.DataFrame:
 
 
 def _origin(record: Result) -> dict[str, str]:
+    if isinstance(record, GenerationResult):
+        return {"task": record.task}
     return {"path": record.path} if isinstance(record, LatencyResult) else {}
 
 
@@ -35,6 +49,8 @@ def _row(sample: Any) -> dict[str, Any]:
     if "loglikelihoods" in row:
         row["leaf"], row["task"] = row["task"], fold(row["task"])
         row["chance"] = 1 / len(row.pop("loglikelihoods"))
+    if isinstance(bleu := row.get("bleu"), BleuCounts):
+        row["bleu"] = [*bleu.counts, *bleu.totals, bleu.length, bleu.reference_length]
     return row
 
 

@@ -21,6 +21,7 @@ from benchmarks.paths import timed
 from benchmarks.record import (
     Bench,
     ChoicesResult,
+    GenerationResult,
     LatencyResult,
     Model,
     PerplexityResult,
@@ -31,7 +32,12 @@ from cqil.method import Similarity
 from cqil.plan import LayerPlan
 from reports.frames import frame
 
-KINDS = {"perplexity": PerplexityResult, "choices": ChoicesResult, "latency": LatencyResult}
+KINDS = {
+    "perplexity": PerplexityResult,
+    "choices": ChoicesResult,
+    "generation": GenerationResult,
+    "latency": LatencyResult,
+}
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,7 @@ class Results:
     searches: list[dict[str, Any]]
     perplexity: pd.DataFrame
     choices: pd.DataFrame
+    generation: pd.DataFrame
     latency: pd.DataFrame
     records: list[Result]
     """Every result file, samples included."""
@@ -159,7 +166,9 @@ def _timed(config: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _places(config: dict[str, Any]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """Kind, and (folder, variant) of each file, for every set of files that belong together."""
-    for kind in ("perplexity", *(f"choices/{suite}" for suite in config["choices"])):
+    tasks = config["generation"]["tasks"]
+    sets = [f"choices/{suite}" for suite in config["choices"]]
+    for kind in ("perplexity", *sets, *(f"generation/{task}" for task in tasks)):
         yield kind.split("/")[0], [(kind, name) for name in config["variants"]]
     yield "latency", [(f"latency/{path}", name) for path, name in _timed(config)]
 
@@ -225,4 +234,6 @@ def _paired_on(result: Result) -> Any:
         return [(s.text, s.document, s.tokens) for s in result.samples]
     if isinstance(result, ChoicesResult):
         return [(s.task, s.document) for s in result.samples]
+    if isinstance(result, GenerationResult):
+        return [(s.document, s.reference) for s in result.samples]
     return result.session

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,9 +49,7 @@ def write_only(results: Path, out: Path, only: str) -> list[Path]:
     Raises ValueError where the report has neither.
     """
     loaded, found, names = load_results(results), [], set()
-    estimates = Estimates(loaded)
-    for make in SECTIONS:
-        section = make(loaded, estimates)
+    for section in _sections(loaded, Estimates(loaded)):
         names |= section.names
         for table in section.tables:
             if table.name == only:
@@ -64,10 +63,16 @@ def write_only(results: Path, out: Path, only: str) -> list[Path]:
     raise ValueError(f"--only: {only!r} is not in this report; choose one of {said}")
 
 
+def _sections(results: Results, estimates: Estimates) -> Iterator[Section]:
+    for make in SECTIONS:
+        if (section := make(results, estimates)) is not None:
+            yield section
+
+
 def build_report(results: Results) -> Report:
     """Every section with its figures drawn, and the page around them."""
     estimates = Estimates(results)
-    sections = [section(results, estimates) for section in SECTIONS]
+    sections = list(_sections(results, estimates))
     drawings = [drawing for section in sections for drawing in section.drawings]
     html = _template().render(
         results=results,

@@ -9,7 +9,7 @@ plain ones are too narrow there. Every draw is seeded: equal data give equal int
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -84,6 +84,15 @@ class Bootstrap:
             means += times @ distinct / len(values)
         value = float(np.mean([values.mean() for values in strata]))
         return self._of_means(value, means / len(strata), [len(values) for values in strata])
+
+    def of_totals(self, score: Callable[[np.ndarray], np.ndarray], counts: np.ndarray) -> Estimate:
+        """A score of counts [documents, K] that are summed first, as corpus BLEU is.
+
+        `score` takes totals [..., K]; for a paired difference the columns of both arms stand side
+        by side.
+        """
+        drawn = score(times_drawn(len(counts), self.resamples, self.seed) @ counts)
+        return self._of_means(float(score(counts.sum(axis=0))), drawn, [len(counts)])
 
     def ratio_of_medians(self, above: np.ndarray, below: np.ndarray) -> Estimate:
         """The same rounds are drawn for both arms, which ran interleaved."""

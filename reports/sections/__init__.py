@@ -1,4 +1,7 @@
-"""The sections of the page, in its order. A new one is a new module and a name in this list."""
+"""The sections of the page, in its order. A new one is a new module and a name in this list.
+
+A section that has nothing to say in a run is None, and the page leaves it out.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from reports.load import Results
 from reports.section import Section
 from reports.sections import (
     bypass,
+    generation,
     latency,
     plans,
     provenance,
@@ -20,10 +24,11 @@ from reports.sections import (
     variants,
 )
 
-SECTIONS: list[Callable[[Results, Estimates], Section]] = [
+SECTIONS: list[Callable[[Results, Estimates], Section | None]] = [
     quality.section,
     rules.section,
     variants.section,
+    generation.section,
     bypass.section,
     similarity.section,
     plans.section,

@@ -9,9 +9,9 @@ from reports.scores import FIRST_TOKEN
 from reports.section import Drawing, Section
 
 
-def section(results: Results, estimates: Estimates) -> Section:
+def section(results: Results, estimates: Estimates) -> Section | None:
     if not curves.rule_curves(results):
-        return Section("rules", "Rules", ["No rule was measured at several depths in this run."])
+        return None
     drawing = Drawing(
         "rules",
         "Perplexity and mean accuracy against depth, a line a rule",

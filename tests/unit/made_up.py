@@ -138,6 +138,7 @@ def fill(tmp_path):
             "variants": {name: {} for name in PLANS},
             "perplexity": {"texts": ["one", "two"], "window": 200, "documents": 5},
             "choices": {"few": {"tasks": {}}},
+            "generation": {"tasks": {}},
             "latency": {"ranks": [2]},
             "report": {"confidence": 0.95, "resamples": 999},
         },

@@ -70,6 +70,7 @@ def fill_many(folder, *, modes=True, ranks=(2, 4)):
         "variants": variants,
         "perplexity": {"texts": ["one", "two"], "window": 512, "documents": 8},
         "choices": {"zero-shot": {"tasks": TASKS}},
+        "generation": {"tasks": {}, "batch": 1},
         "latency": {"ranks": list(ranks)},
         "report": {"confidence": 0.95, "resamples": 9999},
     }

@@ -9,6 +9,7 @@ import yaml
 
 from benchmarks import assets, files, tasks
 from benchmarks.assets import check_sha256, extract, read_documents, split_documents, write_text
+from benchmarks.pairs import TASKS, Carried
 
 TEXT = """<doc id="1" title="One">
 First line.
@@ -106,6 +107,7 @@ def test_wheel_file_is_named_as_the_index_names_it(name):
 def test_every_asset_names_a_pinned_wheel():
     wheels = assets.TABLE["wheels"]
     used = [e["wheel"] for k in ("models", "texts", "tasks") for e in assets.TABLE[k].values()]
+    used += [t.pairs.wheel for t in TASKS.values() if isinstance(t.pairs, Carried)]
     assert set(used) == set(wheels)
     for pin in wheels.values():
         assert len(bytes.fromhex(pin["sha256"])) == 32

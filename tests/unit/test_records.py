@@ -25,6 +25,7 @@ from cqil import uniform_plan
 ROOT = Path(__file__).resolve().parents[2]
 PLAN = uniform_plan(6, 1, 5, 2, bypass=1)
 README = (ROOT / "config" / "README.md").read_text()
+CONFIGURATIONS = {"default", "smoke", "full", "llama", "rules", "bypass", "skipping", "wmt"}
 
 PROVENANCE = {
     "created": "2024-01-01T00:00:00+00:00",
@@ -156,7 +157,7 @@ def test_every_method_and_option_is_explained(name):
     assert not [key for key in keys if not in_backticks(key)]
 
 
-@pytest.mark.parametrize("name", ["default", "smoke", "full", "llama", "rules"])
+@pytest.mark.parametrize("name", sorted(CONFIGURATIONS))
 def test_published_configurations_are_accepted(name):
     raw = yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text())
     config = parse_config(raw)
@@ -166,4 +167,4 @@ def test_published_configurations_are_accepted(name):
 
 def test_every_configuration_is_tested():
     files = {path.stem for path in (ROOT / "config").glob("*.yaml")}
-    assert files == {"assets", "default", "smoke", "full", "llama", "rules"}
+    assert files == {"assets", "generation", *CONFIGURATIONS}

@@ -51,6 +51,10 @@ MALFORMED = [
     ("choices.quick.tasks", changed(choices={"quick": {"tasks": {}}})),
     ("choices.quick.tasks.sciq", changed(choices={"quick": {"tasks": {"sciq": 0}}})),
     ("choices", changed(choices={n: {"tasks": {"sciq": 1}} for n in ("one", "two")})),
+    ("generation.tasks", changed(generation={"tasks": {"xsum": 3}})),
+    ("generation.tasks.fr-en", changed(generation={"tasks": {"fr-en": 0}})),
+    ("generation.tasks.wmt22-de-en", changed(generation={"tasks": {"wmt22-de-en": None}})),
+    ("generation.batch", changed(generation={"batch": 0})),
     ("latency.rounds", changed(latency={"rounds": 1})),
     ("latency.new_tokens", changed(latency={"new_tokens": 1})),
     ("latency.ranks.0", changed(latency={"ranks": [1]})),
@@ -90,3 +94,26 @@ def test_malformed_config_is_refused_in_one_line(project, key, config):
 def test_the_smallest_good_config_is_accepted(project):
     done = project.snakemake("--dry-run", "--configfile", str(project.write_config(GOOD)))
     assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("name", ["skipping.yaml", "smoke.yaml"])
+def test_configurations_of_the_project_are_accepted(project, name):
+    done = project.snakemake("--dry-run", "--quiet", "--configfile", f"config/{name}")
+    assert done.returncode == 0, done.stdout
+
+
+def test_users_file_makes_its_tasks_jobs(project):
+    """The test of WMT22 is refused above; with the file in place its jobs are planned."""
+    config = changed(generation={"tasks": {"wmt22-de-en": None}})
+    own = project.folder / "data" / "wmt22.de-en.jsonl"
+    own.parent.mkdir()
+    own.write_text('{"source": "Ja.", "reference": "Yes."}\n')
+    try:
+        done = project.snakemake("--dry-run", "--configfile", str(project.write_config(config)))
+    finally:
+        own.unlink()
+        own.parent.rmdir()
+    assert done.returncode == 0, done.stdout
+    jobs = [line.split() for line in done.stdout.splitlines()]
+    assert ["pairs", "1"] in jobs
+    assert ["generation", "1"] in jobs

@@ -1,4 +1,4 @@
-# Perplexity and multiple choice: one job for each variant, so that a run resumes where it ended.
+# Perplexity, multiple choice, written texts: a job for each variant, so that a run resumes where it ended.
 
 
 rule perplexity:
@@ -50,3 +50,30 @@ rule choices:
         "python -m benchmarks choices --variant {input.variant} --tasks {params.tasks} "
         "--folder {input.tasks} {params.runtime} --threads {threads} --seed {params.seed} "
         "--out {output} 2>&1 | tee {log}"
+
+
+rule generation:
+    input:
+        variant=f"{RESULTS}/variants/{{variant}}.json",
+        pairs="resources/generation/{task}.jsonl",
+    output:
+        f"{RESULTS}/generation/{{task}}/{{variant}}.json",
+    log:
+        f"{RESULTS}/logs/generation/{{task}}/{{variant}}.log",
+    conda:
+        "../../environment.yml"
+    threads: THREADS
+    resources:
+        gpu=GPUS,
+    params:
+        code=fingerprint("benchmarks.generation"),
+        task=lambda wildcards: TASKS[wildcards.task].model_dump_json(),
+        documents=lambda wildcards: optional(
+            "documents", RUN.generation.tasks[wildcards.task]
+        ),
+        batch=RUN.generation.batch,
+        runtime=RUNTIME,
+    shell:
+        "python -m benchmarks generation --variant {input.variant} --task {wildcards.task} "
+        "--pairs {input.pairs} {params.documents} --batch {params.batch} {params.runtime} "
+        "--threads {threads} --out {output} 2>&1 | tee {log}"

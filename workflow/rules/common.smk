@@ -9,11 +9,13 @@ from snakemake.exceptions import WorkflowError
 from baselines.registry import methods
 from benchmarks.assets import TABLE, wheel_file
 from benchmarks.config import parse_config, parse_method
+from benchmarks.pairs import TASKS, Own, check_files
 from benchmarks.paths import timed
 from benchmarks.provenance import fingerprint, hardware
 
 try:
     RUN = parse_config(config)
+    check_files(RUN.generation.tasks, Path())
 except ValueError as error:
     raise WorkflowError(str(error))
 
@@ -30,7 +32,12 @@ PERPLEXITY = expand(f"{RESULTS}/perplexity/{{variant}}.json", variant=VARIANTS)
 CHOICES = expand(
     f"{RESULTS}/choices/{{suite}}/{{variant}}.json", suite=RUN.choices, variant=VARIANTS
 )
-ACCURACY = PERPLEXITY + CHOICES
+GENERATION = expand(
+    f"{RESULTS}/generation/{{task}}/{{variant}}.json",
+    task=RUN.generation.tasks,
+    variant=VARIANTS,
+)
+ACCURACY = PERPLEXITY + CHOICES + GENERATION
 TIMED = timed(VARIANTS, RUN.latency.ranks) if RUN.latency else []
 LATENCY = [f"{RESULTS}/latency/{path}/{variant}.json" for path, variant in TIMED]
 REPORT = f"{RESULTS}/report/report.html"
@@ -50,12 +57,19 @@ CALIBRATION = f"--device {'cpu' if RUN.device == 'cpu' else 'auto'} --dtype {RUN
 wildcard_constraints:
     variant="|".join(VARIANTS),
     suite="|".join(RUN.choices) or "none",
+    task="|".join(TASKS),
     search="|".join(map(re.escape, SEARCHES)) or "none",
 
 
 def wheel_of(asset):
     """The wheel that carries an asset."""
     return f"resources/wheels/{wheel_file(asset['wheel'])}"
+
+
+def origin_of(task):
+    """Where a generation task's pairs come from: a wheel, or the user's file."""
+    pairs = TASKS[task].pairs
+    return pairs.path if isinstance(pairs, Own) else wheel_of(pairs.model_dump())
 
 
 def texts(section):

@@ -52,6 +52,22 @@ rule tasks:
         "python -m benchmarks tasks --wheel {input} --out {output} 2>&1 | tee {log}"
 
 
+rule pairs:
+    input:
+        lambda wildcards: origin_of(wildcards.task),
+    output:
+        "resources/generation/{task}.jsonl",
+    log:
+        "resources/logs/generation/{task}.log",
+    conda:
+        "../../environment.yml"
+    params:
+        code=fingerprint("benchmarks.pairs"),
+        task=lambda wildcards: TASKS[wildcards.task].model_dump_json(),
+    shell:
+        "python -m benchmarks pairs {wildcards.task} --origin {input} --out {output} 2>&1 | tee {log}"
+
+
 rule model:
     input:
         [wheel_of(TABLE["models"][RUN.model])] if RUN.model in TABLE["models"] else [],
