@@ -20,6 +20,7 @@ from reports import (
     figures,
     measures,
     plans,
+    realised,
     scores,
     summary,
     tables,
@@ -77,6 +78,7 @@ def build_report(results: Results) -> Report:
         tables.removal_table(removal),
         tables.bypass_table(bypass),
         tables.latency_table(results, latencies),
+        realised.realised_table(results),
         tables.missing_table(results),
     ]
     published = tables.published_tables()
