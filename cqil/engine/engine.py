@@ -135,7 +135,8 @@ class Engine:
         if tokens > max_tokens:
             raise ValueError(f"max_tokens: {max_tokens} is less than the prompt's {tokens} tokens")
         self._clear_cache(batch, max_tokens)
-        self.depths.clear()
+        if self.leaving is not None:
+            self.leaving.depths = []
         assert self.cache is not None
         self.prompt_tokens = tokens
         pads_B = ids_BT.new_zeros(batch) if mask_BT is None else (mask_BT == 0).sum(-1)

@@ -166,9 +166,12 @@ def test_generated_tokens_are_those_of_one_by_one():
         naive = OneByOne(dense, dense_plan(6), rule)
         expected = naive.greedy(prompt[0].tolist(), 10)[5:]
         engine = Engine.from_dense(dense, dense_plan(6), exits=rule)
-        for _ in range(2):  # A second prompt starts afresh.
+        engine.generate(tokens_of(1, 7, 9), max_new_tokens=10)
+        first = engine.depths
+        for _ in range(2):  # Another prompt starts afresh, and leaves what was handed out alone.
             assert engine.generate(prompt, max_new_tokens=10)[0].tolist() == expected
             assert [int(depth_B) for depth_B in engine.depths] == naive.depths
+        assert len(first) == len(naive.depths) == 9
         assert len(set(naive.depths)) > 1
 
 
