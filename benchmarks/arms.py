@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import fmean
 from typing import Protocol
 
 import torch
@@ -24,6 +25,7 @@ from cqil.engine.layout import ONE_DEVICE, Layout
 from cqil.engine.ledger import Ledger
 from cqil.engine.replay import Mode
 from cqil.engine.speed import PeakMemory, clock
+from cqil.exits import Exit
 from cqil.modeling.checkpoints import read_config
 from cqil.plan import LayerPlan
 from cqil.schedule import Schedule
@@ -99,6 +101,7 @@ class Spec:
     layout: Layout = ONE_DEVICE
     links: str = "library"
     mode: Mode = "eager"
+    exits: Exit | None = None
     device: str = "cpu"
     dtype: str = "float32"
 
@@ -113,6 +116,7 @@ class Spec:
             rank=rank,
             links=self.links,
             mode=self.mode,
+            exits=self.exits,
         )
 
 
@@ -211,6 +215,19 @@ def step_times(engine: Engine, prompt_BT: torch.Tensor, new_tokens: int) -> list
         token_B = token_B if logits_BV is None else logits_BV.argmax(-1)
         marks.append(clock(device))
     return _gaps(marks)
+
+
+def layers_run(arm: Arm, spec: Spec, new_tokens: int) -> float | None:
+    """Mean over the steps of the arm's last run; None where every step ran the plan.
+
+    With several sequences a step runs as deep as the deepest of them.
+    """
+    if isinstance(spec.plan, Schedule):
+        steps = map(spec.plan.index_at, range(new_tokens))
+        return fmean(spec.plan.plans[step].depth for step in steps)
+    if isinstance(arm, OneDevice) and arm.engine.depths:
+        return fmean(int(depth_B.max()) for depth_B in arm.engine.depths)
+    return None
 
 
 def _gaps(marks: list[float]) -> list[float]:

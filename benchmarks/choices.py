@@ -24,6 +24,7 @@ from benchmarks.runtime import Runtime, outcome
 from benchmarks.scoring import Request, score
 from benchmarks.tasks import leaf_tasks
 from benchmarks.variants import Variant
+from cqil.exits import Exit
 from cqil.modeling import PlannedLlamaForCausalLM
 
 
@@ -31,10 +32,14 @@ class PhaseAwareLM(TemplateLM):
     """lm-eval's view of a planned model: contexts are prompts, continuations are decoded."""
 
     def __init__(
-        self, model: PlannedLlamaForCausalLM, tokenizer: PreTrainedTokenizerBase, label: str
+        self,
+        model: PlannedLlamaForCausalLM,
+        tokenizer: PreTrainedTokenizerBase,
+        label: str,
+        exits: Exit | None = None,
     ) -> None:
         super().__init__()
-        self.model, self.tokenizer, self.label = model, tokenizer, label
+        self.model, self.tokenizer, self.label, self.exits = model, tokenizer, label, exits
         self.one_token: dict[tuple[str, str], bool] = {}
 
     @property
@@ -60,7 +65,7 @@ class PhaseAwareLM(TemplateLM):
             room = self.max_length - len(continuation)
             scored.append(Request(tuple(context[-room:]), tuple(continuation)))
         with Progress(self.label, len(scored), "choices") as progress:
-            scores = score(self.model, scored, on_done=progress.to)
+            scores = score(self.model, scored, exits=self.exits, on_done=progress.to)
         return [(s.loglikelihood, s.greedy) for s in scores]
 
     def loglikelihood_rolling(self, requests: Any, disable_tqdm: bool = False) -> list[float]:
@@ -85,7 +90,7 @@ def measure_choices(
         loaded = manager.load(list(limits))["tasks"]
         model = load_planned(variant, device, runtime.dtype)
         label = f"{variant.name} {'+'.join(tasks)}"
-        lm = PhaseAwareLM(model, load_tokenizer(variant.manifest), label)
+        lm = PhaseAwareLM(model, load_tokenizer(variant.manifest), label, variant.exits)
         drawn = {
             name: draw(len(task.eval_docs), limits[name], runtime.seed)
             for name, task in loaded.items()

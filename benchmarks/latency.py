@@ -14,10 +14,10 @@ from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
-from benchmarks.arms import Arm, Generate, OneDevice, Spec, spread
+from benchmarks.arms import Arm, Generate, OneDevice, Spec, layers_run, spread
 from benchmarks.models import load_dense
 from benchmarks.paths import BACKENDS, TRANSFORMERS, ranks_of, timed
-from benchmarks.record import LatencyResult, StepSample
+from benchmarks.record import LatencyResult
 from benchmarks.rounds import interleave, random_prompt
 from benchmarks.runtime import Runtime, UnavailableError, devices, once, outcome
 from benchmarks.sections import Latency
@@ -25,6 +25,7 @@ from benchmarks.sharing import Held, share
 from benchmarks.variants import Variant
 from cqil.engine.gang import Gang, RankError
 from cqil.engine.layout import ONE_DEVICE, Layout
+from cqil.engine.leaving import check_exits
 from cqil.modeling.checkpoints import read_config
 from cqil.plan import LayerPlan
 
@@ -43,7 +44,7 @@ def measure_latency(
 
     def measure(path: str, variant: Variant, device: str) -> dict[str, Any]:
         layout = _spec(path, variant, device, runtime.dtype).layout
-        return {"samples": session(device)[f"{path}/{variant.name}"], "layout": asdict(layout)}
+        return session(device)[f"{path}/{variant.name}"] | {"layout": asdict(layout)}
 
     return [
         outcome(
@@ -81,8 +82,14 @@ def _spec(path: str, variant: Variant, device: str, dtype: str) -> Spec:
     layout = ONE_DEVICE
     if ranks > 1:
         layout = layout_for(variant.plan, ranks, read_config(source).num_attention_heads)
+    try:
+        check_exits(variant.exits, layout, "eager")
+    except ValueError as error:
+        raise UnavailableError(str(error)) from None
     order = variant.schedule or variant.plan
-    return Spec(path=source, plan=order, layout=layout, device=device, dtype=dtype)
+    return Spec(
+        path=source, plan=order, layout=layout, exits=variant.exits, device=device, dtype=dtype
+    )
 
 
 def layout_for(plan: LayerPlan, ranks: int, heads: int) -> Layout:
@@ -107,8 +114,8 @@ def layout_for(plan: LayerPlan, ranks: int, heads: int) -> Layout:
 
 def _session(
     variants: list[Variant], workload: Latency, runtime: Runtime, device: str
-) -> dict[str, list[StepSample]]:
-    """PATH/VARIANT -> samples, of all that can run here.
+) -> dict[str, dict[str, Any]]:
+    """PATH/VARIANT -> samples and layers that were run, of all that can run here.
 
     Raises MemoryError where that of a rank runs out.
     """
@@ -121,14 +128,22 @@ def _session(
     prompt_BT = random_prompt(vocabulary, workload.batch, workload.prompt_tokens, runtime.seed)
     try:
         with ExitStack() as stack:
-            return interleave(
-                dict(_arms(specs, manifest, runtime, stack)),
+            arms = dict(_arms(specs, manifest, runtime, stack))
+            samples = interleave(
+                arms,
                 prompt_BT,
                 workload.new_tokens,
                 rounds=workload.rounds,
                 warmup=workload.warmup,
                 seed=runtime.seed,
             )
+            return {
+                key: {
+                    "samples": samples[key],
+                    "layers": layers_run(arms[key], specs[key], workload.new_tokens),
+                }
+                for key in arms
+            }
     except RankError as error:
         first_line = str(error).splitlines()[0]
         if "MemoryError" not in first_line:

@@ -25,7 +25,7 @@ def measure_perplexity(
         model = load_planned(variant, device, runtime.dtype)
         requests = [Request(*w.halves()) for w in windows]
         with Progress(f"{variant.name} perplexity", len(windows), "windows") as progress:
-            scores = score(model, requests, on_done=progress.to)
+            scores = score(model, requests, exits=variant.exits, on_done=progress.to)
         samples = [
             WindowSample(
                 text=w.text,
@@ -33,6 +33,7 @@ def measure_perplexity(
                 tokens=len(request.continuation),
                 bytes=len(tokenizer.decode(request.continuation).encode()),
                 nll=-scored.loglikelihood,
+                layers=scored.layers,
             )
             for w, request, scored in zip(windows, requests, scores, strict=True)
         ]

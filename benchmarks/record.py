@@ -56,6 +56,9 @@ class WindowSample(Schema):
     tokens: int = Field(description="Scored tokens")
     bytes: int = Field(description="UTF-8 length of the scored tokens")
     nll: float = Field(description="Sum of negative log-likelihoods, nats")
+    layers: float | None = Field(
+        default=None, description="Mean layers of a decoded token; null where all ran the plan"
+    )
 
 
 class ChoiceSample(Schema):
@@ -104,6 +107,9 @@ class _Result(Schema):
     method: str
     plan: dict[str, Any]
     slug: str
+    exits: dict[str, Any] | None = Field(
+        default=None, description="When decoded tokens leave the plan early; null where none does"
+    )
     model: Model
     workload: dict[str, Any]
     provenance: Provenance
@@ -147,6 +153,11 @@ class LatencyResult(_Result):
     )
     schedule: dict[str, Any] | None = Field(
         default=None, description="Plans that followed one another; null where `plan` served all"
+    )
+    layers: float | None = Field(
+        default=None,
+        description="Layers that a decode step ran, its deepest sequence's, mean over the timed "
+        "steps; null where every step ran the plan",
     )
     session: str = Field(description="Results whose rounds were interleaved share it")
     samples: list[StepSample]

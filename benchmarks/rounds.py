@@ -46,6 +46,6 @@ def as_samples(times: list[float], number: int) -> list[StepSample]:
 
 
 def random_prompt(vocabulary: int, batch: int, tokens: int, seed: int) -> torch.Tensor:
-    """Token ids [B, T]; what they say does not matter for time."""
+    """Token ids [B, T]; what they say matters for time only where tokens leave by confidence."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(vocabulary, (batch, tokens), generator=generator)

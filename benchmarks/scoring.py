@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
 from transformers import DynamicCache
 from transformers.cache_utils import Cache
 
+from cqil.exits import Exit
 from cqil.modeling import PlannedLlamaForCausalLM
+from cqil.modeling.early_exit import EarlyExit
 
 HEAD_TOKENS = 512
 """Logits are computed for so many tokens at once; a vocabulary row is large."""
@@ -34,6 +37,8 @@ class Score:
     """Sum over the continuation, nats."""
     greedy: bool
     """Every token of the continuation is the most likely one."""
+    layers: float | None = None
+    """Mean stages of the decoded tokens, all but the last; None where all of them ran all."""
 
 
 @torch.inference_mode()
@@ -41,11 +46,13 @@ def score(
     model: PlannedLlamaForCausalLM,
     requests: list[Request],
     *,
+    exits: Exit | None = None,
     batch_tokens: int = 2048,
     on_done: Callable[[int], object] = lambda count: None,
 ) -> list[Score]:
     """Scores in the order of `requests`; `on_done` hears how many are finished so far.
 
+    With `exits`, decoded tokens leave early, each as if they were decoded one by one.
     Raises ValueError for an empty context or continuation.
     """
     for request in requests:
@@ -53,7 +60,7 @@ def score(
             raise ValueError("requests: context and continuation need at least one token each")
     scores: dict[int, Score] = {}
     for batch in _batches(requests, batch_tokens):
-        scores |= _score_batch(model, requests, batch)
+        scores |= _score_batch(model, requests, batch, exits)
         on_done(len(scores))
     return [scores[i] for i in range(len(requests))]
 
@@ -76,7 +83,10 @@ def _batches(
 
 
 def _score_batch(
-    model: PlannedLlamaForCausalLM, requests: list[Request], batch: dict[tuple[int, ...], list[int]]
+    model: PlannedLlamaForCausalLM,
+    requests: list[Request],
+    batch: dict[tuple[int, ...], list[int]],
+    exits: Exit | None,
 ) -> dict[int, Score]:
     cache = DynamicCache(config=model.config)
     context_BT, mask_BT = _pad([list(context) for context in batch], model.device, left=True)
@@ -92,11 +102,13 @@ def _score_batch(
     for ids in _similar_lengths(row_of, requests):
         rows = torch.tensor([row_of[i] for i in ids], device=model.device)
         fed = [list(requests[i].continuation[:-1]) for i in ids]
-        hidden_RTH = last_BH[rows][:, None]
+        hidden_RTH, layers = last_BH[rows][:, None], [None] * len(ids)
         if fed[0]:
-            decoded_RTH = _decode(model, _select(cache, rows, model), mask_BT[rows], fed)
+            selected = _select(cache, rows, model)
+            decoded_RTH, layers = _decode(model, selected, mask_BT[rows], fed, exits)
             hidden_RTH = torch.cat([hidden_RTH, decoded_RTH], dim=1)
-        scores |= _score_hidden(model, hidden_RTH, {i: requests[i].continuation for i in ids})
+        continuations = {i: requests[i].continuation for i in ids}
+        scores |= _score_hidden(model, hidden_RTH, continuations, layers)
     return scores
 
 
@@ -122,34 +134,46 @@ def _select(cache: DynamicCache, rows: torch.Tensor, model: PlannedLlamaForCausa
 
 
 def _decode(
-    model: PlannedLlamaForCausalLM, cache: Cache, mask_RT: torch.Tensor, fed: list[list[int]]
-) -> torch.Tensor:
-    """Hidden states [R, T, H] of the continuations over their cached contexts."""
+    model: PlannedLlamaForCausalLM,
+    cache: Cache,
+    mask_RT: torch.Tensor,
+    fed: list[list[int]],
+    exits: Exit | None,
+) -> tuple[torch.Tensor, list[float | None]]:
+    """Hidden states [R, T, H] of the continuations over their cached contexts, and mean stages."""
     fed_RT, fed_mask_RT = _pad(fed, model.device, left=False)
     positions_RT = mask_RT.sum(-1, keepdim=True) + torch.arange(
         fed_RT.shape[1], device=model.device
     )
-    return model.model(
-        fed_RT,
-        attention_mask=torch.cat([mask_RT, fed_mask_RT], dim=1),
-        position_ids=positions_RT,
-        past_key_values=cache,
-        phase="decode",
-    ).last_hidden_state
+    with nullcontext() if exits is None else EarlyExit(model, exits) as leaving:
+        hidden_RTH = model.model(
+            fed_RT,
+            attention_mask=torch.cat([mask_RT, fed_mask_RT], dim=1),
+            position_ids=positions_RT,
+            past_key_values=cache,
+            phase="decode",
+        ).last_hidden_state
+    if leaving is None:
+        return hidden_RTH, [None] * len(fed)
+    rows = zip(leaving.depths_BT.tolist(), map(len, fed), strict=True)
+    return hidden_RTH, [sum(row[:n]) / n if n else None for row, n in rows]
 
 
 def _score_hidden(
     model: PlannedLlamaForCausalLM,
     hidden_RTH: torch.Tensor,
     continuations: dict[int, tuple[int, ...]],
+    layers: list[float | None],
 ) -> dict[int, Score]:
     """Row r, token t of `hidden_RTH` predicts token t of the r-th continuation."""
     lengths = [len(continuation) for continuation in continuations.values()]
     valid_RT = torch.arange(max(lengths))[None] < torch.tensor(lengths)[:, None]
     targets_N = torch.tensor([t for continuation in continuations.values() for t in continuation])
     logp_N, greedy_N = _head(model, hidden_RTH[valid_RT.to(model.device)], targets_N)
-    parts = zip(continuations, logp_N.split(lengths), greedy_N.split(lengths), strict=True)
-    return {i: Score(float(logp.sum()), bool(greedy.all())) for i, logp, greedy in parts}
+    parts = zip(continuations, logp_N.split(lengths), greedy_N.split(lengths), layers, strict=True)
+    return {
+        i: Score(float(logp.sum()), bool(greedy.all()), mean) for i, logp, greedy, mean in parts
+    }
 
 
 def _head(

@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks.config import parse_method
 from benchmarks.files import read_json, sha256_file, write_json
 from benchmarks.record import Model
+from cqil.exits import Exit
 from cqil.method import Evidence, Merge, Similarity
 from cqil.plan import LayerPlan
 from cqil.schedule import Schedule
@@ -27,6 +28,8 @@ class Variant:
     """Layers that take in others before the plan runs."""
     schedule: Schedule | None = None
     """Plans that follow one another while decoding, where `plan` does not serve every token."""
+    exits: Exit | None = None
+    """When decoded tokens leave the plan's stages early."""
 
     def result_fields(self) -> dict[str, Any]:
         """The fields of a result that say what was measured."""
@@ -35,6 +38,7 @@ class Variant:
             "method": self.method,
             "plan": self.plan.to_dict(),
             "slug": self.plan.slug,
+            "exits": None if self.exits is None else self.exits.to_dict(),
             "model": Model(**{key: self.manifest[key] for key in Model.model_fields}),
         }
 
@@ -58,6 +62,7 @@ def write_variant(
     )
     plan = method.plan(evidence)
     merges, schedule = method.merges(evidence), method.schedule(evidence)
+    exits = method.exits(evidence)
     data = {
         "variant": name,
         "method": method.method,
@@ -68,6 +73,7 @@ def write_variant(
         "plan": plan.to_dict(),
         "merges": [asdict(merge) for merge in merges],
         "schedule": None if schedule is None else schedule.to_dict(),
+        "exits": None if exits is None else exits.to_dict(),
         "model": manifest,
         "similarity_sha256": None if similarity is None else sha256_file(similarity),
         "search": found,
@@ -81,4 +87,5 @@ def read_variant(path: Path) -> Variant:
     plan = LayerPlan.from_dict(data["plan"])
     merges = tuple(Merge(m["into"], tuple(m["taken"]), m["rule"]) for m in data["merges"])
     schedule = None if data["schedule"] is None else Schedule.from_dict(data["schedule"])
-    return Variant(data["variant"], data["method"], plan, data["model"], merges, schedule)
+    exits = None if data["exits"] is None else Exit.from_dict(data["exits"])
+    return Variant(data["variant"], data["method"], plan, data["model"], merges, schedule, exits)

@@ -24,7 +24,10 @@ from transformers.masking_utils import create_causal_mask
 
 from benchmarks.files import read_json, write_json
 from benchmarks.progress import Progress
+from benchmarks.scoring import Request, score
+from cqil.exits import Exit
 from cqil.method import Merge
+from cqil.modeling import PlannedLlamaForCausalLM
 from cqil.modeling.merging import apply_merges
 from cqil.modeling.planned_llama import LayerGroup
 from cqil.plan import LayerPlan, dense_plan
@@ -80,6 +83,17 @@ class TextWorkbench:
 
     def divergence(self, plan: LayerPlan) -> float:
         return self._stored(["divergence", plan.to_dict()], lambda: self._divergence(plan))
+
+    def layers_run(self, exits: Exit) -> float:
+        return float(self._stored(["layers", exits.to_dict()], lambda: self._layers_run(exits)))
+
+    def _layers_run(self, exits: Exit) -> float:
+        model = PlannedLlamaForCausalLM.from_dense(self.dense, dense_plan(self.num_layers))
+        half = self.tokens_BT.shape[1] // 2
+        windows = (tuple(window) for window in self.tokens_BT.tolist())
+        requests = [Request(window[:half], window[half:]) for window in windows]
+        found = [scored.layers for scored in score(model, requests, exits=exits)]
+        return sum(layers for layers in found if layers is not None) / len(found)
 
     @torch.inference_mode()
     def _loss(self, plan: LayerPlan) -> float:

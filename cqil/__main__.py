@@ -117,6 +117,11 @@ def read_plan(text: str, num_layers: int | None) -> tuple[LayerPlan, str | None]
     except ValueError as error:
         raise ValueError(f"plan: {path} is not JSON ({error})") from None
     outer = data if isinstance(data, dict) and "plan" in data else {"plan": data}
+    if outer.get("exits"):
+        raise ValueError(
+            f"plan: {path} leaves layers by confidence, which no plan says; "
+            "use Engine.load with exits"
+        )
     plan = LayerPlan.from_dict(outer["plan"])
     if num_layers is not None:
         plan.check_depth(num_layers)

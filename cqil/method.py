@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from cqil.exits import Exit
 from cqil.plan import LayerPlan
 from cqil.schedule import Schedule
 
@@ -103,6 +104,10 @@ class Workbench(Protocol):
         """Mean cosine of final states, all positions, of the merged model with the dense one's."""
         ...
 
+    def layers_run(self, exits: Exit) -> float:
+        """Mean layers of a decoded token where tokens leave early; the first half is prompt."""
+        ...
+
     def expect(self, evaluations: int) -> None:
         """How many evaluations the search will take at most; for the progress line."""
         ...
@@ -136,6 +141,10 @@ class Method(BaseModel, ABC):
 
     def schedule(self, evidence: Evidence) -> Schedule | None:
         """Plans that follow one another from token to token; None where `plan` serves them all."""
+        return None
+
+    def exits(self, evidence: Evidence) -> Exit | None:
+        """When a decoded token leaves the plan's stages early; None where all tokens stay."""
         return None
 
     def merges(self, evidence: Evidence) -> tuple[Merge, ...]:

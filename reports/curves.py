@@ -25,7 +25,7 @@ from reports.tables import Table
 
 Curves = dict[str, dict[float, str]]
 """Rule -> depth -> variant."""
-DEPTHS = {"method", "depth", "speedup", "seed", "start", "end"}
+DEPTHS = {"method", "depth", "speedup", "threshold", "seed", "start", "end"}
 """Options that say how deep, or where by chance, and not which rule."""
 # Okabe and Ito's palette without its yellow, which is faint on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#595959")
@@ -49,7 +49,7 @@ def rule_curves(results: Results) -> dict[str, Curves]:
     found: dict[str, Curves] = defaultdict(lambda: defaultdict(dict))
     for variant in results.variants.values():
         if variant.family != "dense":
-            found[variant.family][rule_of(variant)].setdefault(variant.plan.depth, variant.name)
+            found[variant.family][rule_of(variant)].setdefault(variant.depth, variant.name)
     kept = {
         family: {rule: names for rule, names in rules.items() if len(names) > 1}
         for family, rules in found.items()

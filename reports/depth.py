@@ -89,7 +89,7 @@ def _against_depth(
     if DENSE in estimates:
         axes.axhline(estimates[DENSE].value, color=INK, linestyle="--", linewidth=0.9)
     axes.set_xlabel("Depth: sequential stages a token runs through")
-    axes.set_xticks(sorted({variant.plan.depth for variant in shown}))
+    axes.set_xticks(sorted({variant.depth for variant in shown if variant.layers is None}))
     axes.invert_xaxis()
     axes.grid(axis="y")
     looks = {look(variant).label: look(variant) for variant in by_family(shown)}
@@ -110,7 +110,7 @@ def _dodged(variants: Iterable[Variant]) -> Iterable[tuple[Variant, float]]:
     """Variants with their depth, shifted so that those of one depth stand side by side."""
     by_depth: dict[float, list[Variant]] = {}
     for variant in by_family(variants):
-        by_depth.setdefault(variant.plan.depth, []).append(variant)
+        by_depth.setdefault(variant.depth, []).append(variant)
     step = min(0.32, 2.4 / max(map(len, by_depth.values()), default=1))
     for depth, group in by_depth.items():
         for place, variant in enumerate(group):

@@ -80,7 +80,7 @@ def latency(results: Results, latencies: pd.DataFrame) -> Figure | None:
     figure = Figure(figsize=(5.2, 1.3 + (0.13 + 0.08 * len(paths)) * len(names)))
     axes = figure.subplots()
     for row, name in enumerate(names):
-        ideal = 1 / results.variants[name].plan.ideal_speedup
+        ideal = results.timed_depth(name) / results.model.num_layers
         axes.barh(row, ideal, color=INK, alpha=0.12, height=0.85, linewidth=0)
     for place, path in enumerate(paths):
         shift = 0.8 * ((place + 0.5) / len(paths) - 0.5)

@@ -7,9 +7,10 @@ are only compared on the same documents, in the same session, of the same weight
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from benchmarks.files import read_json
-from benchmarks.paths import timed
+from benchmarks.paths import ENGINE, timed
 from benchmarks.record import (
     Bench,
     ChoicesResult,
@@ -47,6 +48,14 @@ class Variant:
     family: str
     options: dict[str, Any]
     plan: LayerPlan
+    exits: dict[str, Any] | None = None
+    layers: float | None = None
+    """Mean layers of a decoded token of its perplexity, where tokens leave early."""
+
+    @property
+    def depth(self) -> float:
+        """Sequential layers of a decoded token; to a tenth where that differs between tokens."""
+        return self.plan.depth if self.layers is None else round(self.layers, 1)
 
 
 @dataclass(frozen=True)
@@ -96,6 +105,13 @@ class Results:
             found.setdefault(variant, {})[text] = Windows(*columns)
         return found
 
+    def timed_depth(self, name: str, path: str = ENGINE) -> float:
+        """Layers that a timed decode step ran, on average; the variant's depth if it was not."""
+        for record in self.measured:
+            if isinstance(record, LatencyResult) and (record.variant, record.path) == (name, path):
+                return self.variants[name].plan.depth if record.layers is None else record.layers
+        return self.variants[name].depth
+
     @property
     def measured(self) -> list[Result]:
         return [record for record in self.records if record.status == "ok"]
@@ -115,7 +131,7 @@ def load_results(folder: Path) -> Results:
     return Results(
         config=config,
         model=model,
-        variants=variants,
+        variants=_with_layers(variants, records),
         similarity=Similarity.from_dict(read_json(similarity)) if similarity.exists() else None,
         searches=[s for s in searches if "grid" in s],
         **{kind: frame(records, kind) for kind in KINDS},
@@ -149,13 +165,26 @@ def _variants(folder: Path, names: list[str]) -> tuple[dict[str, Variant], Model
         path = folder / "variants" / f"{name}.json"
         data = _read(path, "run the workflow again")
         plan = LayerPlan.from_dict(data["plan"])
-        found[name] = Variant(name, data["method"], data["family"], data["options"], plan)
+        found[name] = Variant(
+            name, data["method"], data["family"], data["options"], plan, data.get("exits")
+        )
         own = Model(**{key: data["model"][key] for key in Model.model_fields})
         model = model or own
         if own != model:
             raise ValueError(f"{path}: of another model than the others; run the workflow again")
     assert model is not None
     return found, model
+
+
+def _with_layers(variants: dict[str, Variant], records: list[Result]) -> dict[str, Variant]:
+    """The same, with the depth at which tokens were seen to leave."""
+    found = dict(variants)
+    for record in records:
+        if isinstance(record, PerplexityResult):
+            means = [sample.layers for sample in record.samples if sample.layers is not None]
+            if means:
+                found[record.variant] = replace(variants[record.variant], layers=fmean(means))
+    return found
 
 
 def _timed(config: dict[str, Any]) -> list[tuple[str, str]]:
@@ -222,7 +251,7 @@ def _result(path: Path, kind: str) -> Result:
 def _check_belongs(path: Path, result: Result, variant: Variant, model: Model) -> None:
     if result.model.sha256 != model.sha256:
         raise ValueError(f"{path}: measured on other weights; delete it and run again")
-    if LayerPlan.from_dict(result.plan) != variant.plan:
+    if LayerPlan.from_dict(result.plan) != variant.plan or result.exits != variant.exits:
         raise ValueError(f"{path}: measured with another plan; delete it and run again")
     if isinstance(result, LatencyResult) and result.path != path.parent.name:
         raise ValueError(f"{path}: measured on {result.path}; delete it and run again")

@@ -29,7 +29,7 @@ def plans(results: Results) -> Figure:
     axes = figure.subplots()
     for row, variant in enumerate(variants):
         _draw(axes, row, variant.plan, COLOURS[variant.family])
-        depth = f"{variant.plan.depth:g}"
+        depth = f"{variant.depth:g}"
         axes.text(results.model.num_layers + 0.1, row, depth, va="center", fontsize=7.5)
     axes.text(results.model.num_layers + 0.1, -1, "depth", va="center", fontsize=7.5)
     axes.set(xlim=(-0.6, results.model.num_layers + 1.6), ylim=(len(variants) - 0.4, -1.4))

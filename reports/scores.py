@@ -95,8 +95,8 @@ def _variants_data(
             "family": variant.family,
             "method": variant.method,
             "slug": variant.plan.slug,
-            "depth": variant.plan.depth,
-            "ideal_speedup": variant.plan.ideal_speedup,
+            "depth": variant.depth,
+            "ideal_speedup": variant.plan.num_layers / variant.depth,
         }
         for variant in results.variants.values()
     )

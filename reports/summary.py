@@ -45,7 +45,7 @@ def accuracy_range(accuracies: pd.DataFrame) -> Iterator[str]:
 def _best_by_depth(results: Results, pooled: pd.DataFrame) -> list[str]:
     by_depth: dict[float, list[str]] = {}
     for name in pooled.index.drop(DENSE):
-        by_depth.setdefault(results.variants[name].plan.depth, []).append(name)
+        by_depth.setdefault(results.variants[name].depth, []).append(name)
     found = []
     for depth, names in sorted(by_depth.items(), reverse=True):
         name = min(names, key=lambda n: pooled.loc[n, "perplexity"].value)

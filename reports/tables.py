@@ -64,7 +64,7 @@ def identity(variant: Variant) -> dict[str, str]:
     return {
         "variant": variant.name,
         "family": FAMILIES[variant.family],
-        "depth": f"{variant.plan.depth:g}",
+        "depth": f"{variant.depth:g}",
     }
 
 
@@ -157,7 +157,7 @@ def _latency_row(
             heads = (f"{path_name(other)}: decode, ms/token", f"{path_name(other)}: decode / dense")
             cells = _times(results, latencies, variant, other, "decode", heads)
             row |= cells if path == ENGINE else dict.fromkeys(heads, "–")
-    return row | {"speed-up by depth alone": _ideal(variant)}
+    return row | {"speed-up by depth alone": _ideal(results, variant)}
 
 
 def _times(
@@ -179,11 +179,12 @@ def _times(
     return {heads[0]: numbers.with_interval(found["milliseconds"]), heads[1]: ratio}
 
 
-def _ideal(variant: Variant) -> str:
-    speedup = numbers.times(variant.plan.ideal_speedup)
+def _ideal(results: Results, variant: Variant) -> str:
+    speedup = numbers.times(variant.plan.num_layers / results.timed_depth(variant.name))
     if variant.plan.max_group_size > 1:
         return f"ideal {speedup}, on {variant.plan.max_group_size} ranks"
-    return f"ideal {speedup}" + (", decode only" if variant.plan.prefill is not None else "")
+    decode_only = variant.plan.prefill is not None or variant.exits is not None
+    return f"ideal {speedup}" + (", decode only" if decode_only else "")
 
 
 def missing_table(results: Results) -> Table:

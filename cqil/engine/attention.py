@@ -50,11 +50,16 @@ class Growing:
         v_BKTD: torch.Tensor,
     ) -> torch.Tensor:
         seen, end = self.cache.length, self.cache.length + self.new
-        self.cache.write(layers, slice(seen, end), k_BKTD, v_BKTD)
+        self.remember(layers, k_BKTD, v_BKTD)
         if seen:
             k_BKTD, v_BKTD = self.cache.view(layers, end)
         causal = self.mask is None and self.new > 1
         return _attention(q_BQTD, k_BKTD, v_BKTD, heads, self.mask, causal)
+
+    def remember(self, layers: Layers, k_BKTD: torch.Tensor, v_BKTD: torch.Tensor) -> None:
+        """Keys and values enter the cache, and nothing is attended to."""
+        place = slice(self.cache.length, self.cache.length + self.new)
+        self.cache.write(layers, place, k_BKTD, v_BKTD)
 
 
 class Fixed:

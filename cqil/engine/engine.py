@@ -24,11 +24,13 @@ from cqil.engine.checkpoint import check_config, open_shards
 from cqil.engine.ends import Ends
 from cqil.engine.ladder import Runner
 from cqil.engine.layout import ONE_DEVICE, Layout
+from cqil.engine.leaving import Leaving, check_exits
 from cqil.engine.links import LINKS, check_links, check_rank
 from cqil.engine.packing import Packer, Program
 from cqil.engine.prompt import check_prompt
 from cqil.engine.replay import Mode, Replay, check_mode
 from cqil.engine.weights import Read, weight, with_biases
+from cqil.exits import Exit
 from cqil.modeling.checkpoints import read_config
 from cqil.plan import LayerPlan
 from cqil.schedule import Schedule
@@ -47,8 +49,10 @@ class Engine:
         rank: int = 0,
         links: str = "library",
         mode: Mode = "eager",
+        exits: Exit | None = None,
     ) -> None:
-        """`read` gives the tensors of a dense checkpoint; `links` is a key of `LINKS`.
+        """`read` gives the tensors of a dense checkpoint; `links` is a key of `LINKS`. With
+        `exits`, decoded tokens leave the plan's stages early.
 
         Raises ValueError as `load` does.
         """
@@ -62,6 +66,8 @@ class Engine:
         check_mode(mode, self.device)
         check_links(links, self.device)
         check_rank(layout, rank)
+        check_exits(exits, layout, mode)
+        self.leaving = None if exits is None else Leaving(self, exits)
         self.mode: Mode = mode
         self.links = LINKS[links](layout)
         self.ends = Ends(config, gain_H, layout.head(rank), self.links, read)
@@ -114,6 +120,11 @@ class Engine:
         seen = cache.length if self.mode == "eager" else cache.max_tokens
         return read + cache.nbytes * seen // cache.max_tokens
 
+    @property
+    def depths(self) -> list[torch.Tensor]:
+        """Stages that each sequence ran [B], one entry a step since the prompt; of exits alone."""
+        return [] if self.leaving is None else self.leaving.depths
+
     @torch.inference_mode()
     def prefill(
         self, ids_BT: torch.Tensor, mask_BT: torch.Tensor | None = None, *, max_tokens: int
@@ -126,6 +137,8 @@ class Engine:
         check_prompt(ids_BT, mask_BT, max_tokens)
         batch, tokens = ids_BT.shape
         self._clear_cache(batch, max_tokens)
+        if self.leaving is not None:
+            self.leaving.depths = []
         assert self.cache is not None
         self.prompt_tokens = tokens
         pads_B = ids_BT.new_zeros(batch) if mask_BT is None else (mask_BT == 0).sum(-1)
@@ -151,7 +164,8 @@ class Engine:
         plan = self.schedule.index_at(cache.length - self.prompt_tokens)
         if self.mode == "eager":
             span = Growing(cache, self.pads_B, self.padded, 1)
-            logits_BV = self.run(self.program.decode[plan], token_B[:, None], span)
+            run = self.run if self.leaving is None else self.leaving.run
+            logits_BV = run(self.program.decode[plan], token_B[:, None], span)
         else:
             if self.replay is None or self.replay.mode != self.mode:
                 self.replay = Replay(self, self.mode)

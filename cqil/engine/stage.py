@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F  # noqa: N812
 
-from cqil.engine.attention import Span
+from cqil.engine.attention import Growing, Span
 from cqil.engine.heads import Heads
 from cqil.engine.layout import Task
 from cqil.engine.links import Links, Pending
@@ -106,6 +106,22 @@ class StageRunner:
         if self.task.collapsed and layers > 1:
             out_PNH = out_PNH.sum(0, keepdim=True)
         return out_PNH
+
+    def remember(
+        self, x_BTH: torch.Tensor, cos_BTD: torch.Tensor, sin_BTD: torch.Tensor, span: Growing
+    ) -> None:
+        """Caches keys and values of states that go on unchanged; the rest is left out."""
+        w, (batch, tokens, _) = self.attention, x_BTH.shape
+        if w is None:
+            return
+        # Queries come first in the packed rows.
+        own = slice(-2 * len(self.layers) * len(self.heads.keys) * self.heads.size, None)
+        kv_NO = product(rms(x_BTH, self.eps).flatten(0, 1), w.qkv_HO[:, own])
+        if w.qkv_bias_O is not None:
+            kv_NO = kv_NO + w.qkv_bias_O[own]
+        heads = kv_NO.view(batch, tokens, -1, self.heads.size).transpose(1, 2)
+        k_BKTD, v_BKTD = heads.chunk(2, dim=1)
+        span.remember(self.layers, rotate(k_BKTD, cos_BTD, sin_BTD), v_BKTD)
 
     def _exchanged(
         self, own_PNH: torch.Tensor | None, x_NH: torch.Tensor

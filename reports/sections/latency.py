@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports import background, figures, steps, tables, tradeoff
+from reports import background, figures, realised, steps, tables, tradeoff
 from reports.estimates import Estimates
 from reports.load import Results
 from reports.section import Drawing, Section
@@ -12,6 +12,12 @@ READING = (
     "as dense does. On N ranks the members of a group run at the same time, each on a rank or on "
     "several that share it; a plan without groups is tensor parallel there, the rival at equal "
     "rank count. Layer removal saves time in both phases, skipping while decoding only."
+)
+REALISED = (
+    "What the options of a variant ask for, what its layers alone would give, and what was "
+    "measured. Embedding, head and, where only decoded tokens skip, the prompt are run in full, so "
+    "less is realised than requested. Where tokens leave by confidence, the check at each layer "
+    "takes time as well."
 )
 
 
@@ -35,6 +41,8 @@ def section(results: Results, estimates: Estimates) -> Section:
             drawing,
             *_more(results, estimates),
             tables.latency_table(results, estimates.latencies),
+            REALISED,
+            realised.realised_table(results),
         ],
     )
 

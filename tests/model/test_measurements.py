@@ -277,7 +277,7 @@ def test_ranks_that_cannot_run_are_skipped_and_the_rest_is_timed(
 
 def test_ranks_share_out_the_threads(monkeypatch, variants):
     monkeypatch.setattr(latency, "devices", lambda device: 8)
-    monkeypatch.setattr(latency, "_session", lambda *args: defaultdict(lambda: [STEP]))
+    monkeypatch.setattr(latency, "_session", lambda *args: defaultdict(lambda: {"samples": [STEP]}))
     five = Runtime(device="cpu", dtype="float32", threads=5, seed=0)
     found = measure_latency([variants["dense"]], Latency(ranks=[2]), five)
     threads = {result.path: result.provenance.threads for result in found}

@@ -24,7 +24,7 @@ REMOVAL = {
     "shortgpt",
     "sleb",
 }
-SKIPPING = {"skipdecode", "unified"}
+SKIPPING = {"early-exit", "skipdecode", "unified"}
 ORDERS = {"ladder", "layer-parallel", "painters", "parallel-attention"}
 # Options beside the depth that a method cannot do without.
 OPTIONS = {

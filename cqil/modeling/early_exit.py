@@ -1,0 +1,87 @@
+"""Early exit in the reference model: decoded tokens that have left keep their state.
+
+    with EarlyExit(model, Exit("softmax-gap", 0.9)) as leaving:
+        model.model(fed_BT, past_key_values=cache, phase="decode")
+    leaving.depths_BT
+
+Keys and values of a token depend on its own state alone, frozen or not, so one pass over many
+tokens equals decoding them one after another. A layer computes them from its input as ever; only
+its output is replaced where the token has left. Shape suffixes: B sequences, T tokens, H hidden
+size, N tokens of any sequence, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from torch import nn
+from torch.nn import functional as F  # noqa: N812
+
+from cqil.exits import Exit
+from cqil.modeling.planned_llama import PlannedLlamaForCausalLM
+
+HEAD_TOKENS = 512
+"""Tokens whose logits are computed at once; a vocabulary row is large."""
+
+
+class EarlyExit:
+    """While it is entered, whatever passes the decode stages is decoded under `exits`."""
+
+    def __init__(self, model: PlannedLlamaForCausalLM, exits: Exit) -> None:
+        self.model, self.exits = model, exits
+        self.depths_BT = torch.empty(0, 0)
+        """Stages that each token of the last pass ran."""
+
+    def __enter__(self) -> EarlyExit:
+        stages = self.model.model.decode_stages
+        self._hooks = [
+            stage.register_forward_hook(partial(self._after, n, len(stages)))
+            for n, stage in enumerate(stages)
+        ]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for hook in self._hooks:
+            hook.remove()
+
+    def _after(
+        self,
+        number: int,
+        stages: int,
+        _: nn.Module,
+        inputs: tuple[torch.Tensor, ...],
+        output: torch.Tensor,
+    ) -> torch.Tensor:
+        """What the stage hands on; `number` counts from 0."""
+        x_BTH, run = inputs[0], number + 1
+        if number == 0:
+            self.depths_BT = torch.full(x_BTH.shape[:2], stages, device=x_BTH.device)
+        left_BT = self.depths_BT <= number
+        output = torch.where(left_BT[..., None], x_BTH, output)
+        if self.exits.least <= run < stages:
+            staying = ~left_BT
+            leaves_N = self._confidence(x_BTH[staying], output[staying]) > self.exits.threshold
+            self.depths_BT[staying] = torch.where(leaves_N, run, stages)
+        return output
+
+    def _confidence(self, before_NH: torch.Tensor, after_NH: torch.Tensor) -> torch.Tensor:
+        if self.exits.criterion == "saturation":
+            return saturation(before_NH, after_NH)
+        head, norm = self.model.lm_head, self.model.model.norm
+        return torch.cat([softmax_gap(head(norm(x_NH))) for x_NH in after_NH.split(HEAD_TOKENS)])
+
+
+def softmax_gap(logits_NV: torch.Tensor) -> torch.Tensor:
+    """[N]: the probability of the likeliest token, less that of the second."""
+    top_N2 = _exact(logits_NV).softmax(-1).topk(2, dim=-1).values
+    return top_N2[:, 0] - top_N2[:, 1]
+
+
+def saturation(before_NH: torch.Tensor, after_NH: torch.Tensor) -> torch.Tensor:
+    """[N]: cosine of the states before and after a stage."""
+    return F.cosine_similarity(_exact(before_NH), _exact(after_NH), dim=-1)
+
+
+def _exact(x: torch.Tensor) -> torch.Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))

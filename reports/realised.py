@@ -1,0 +1,92 @@
+"""Requested and realised speed-up: what was asked for, what was run, and what the clock says.
+
+Published ratios of skipping methods are often the requested ones. Embedding, head and prompt are
+never skipped, so less is realised; the paper of Unified Layer Skipping counts prompt and output.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from benchmarks.paths import ENGINE
+from reports import numbers
+from reports.background import latency_setting
+from reports.load import Results, Variant
+from reports.measures import DENSE, bootstrap_of
+from reports.statistics import Estimate
+from reports.tables import Table, identity
+
+SHOWN = ("skipping", "removal")
+"""Families of methods that leave layers out; groups run them all."""
+
+RANDOM_TEXT = (
+    "Timed prompts are random tokens and so is what follows: where tokens leave by confidence, "
+    "they go to another depth than in the scored texts. "
+)
+
+
+def realised_speedups(results: Results) -> pd.DataFrame:
+    """One row a variant that was timed on one device beside dense; speed-ups, above 1 is faster.
+
+    Decode is the sum of a round's decode steps, since layers can differ from step to step;
+    end-to-end adds the prefill. Medians over rounds, paired as everywhere.
+    """
+    own = results.latency[results.latency["path"] == ENGINE]
+    timed = set(own["variant"]) if DENSE in set(own["variant"]) else set()
+    phases = {"decode": own[own["phase"] == "decode"], "end_to_end": own}
+    rows = [
+        {"variant": variant.name, "requested": requested(variant)}
+        | {"by_depth": variant.plan.num_layers / results.timed_depth(variant.name)}
+        | {name: _speedup(results, frame, variant.name) for name, frame in phases.items()}
+        for variant in results.variants.values()
+        if variant.family in SHOWN and variant.name in timed
+    ]
+    columns = ["variant", "requested", "by_depth", *phases]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def requested(variant: Variant) -> float:
+    """As the options say it: a ratio, or a depth; NaN where they say neither.
+
+    SkipDecode's is that of the mean depth over the tokens in which it falls.
+    """
+    options, layers = variant.options, variant.plan.num_layers
+    if options.get("speedup"):
+        return float(options["speedup"])
+    if options.get("depth"):
+        return layers / options["depth"]
+    if "min_depth" in options:
+        return 2 * layers / (options["min_depth"] + options["max_depth"])
+    return float("nan")
+
+
+def _speedup(results: Results, frame: pd.DataFrame, name: str) -> Estimate:
+    """Dense over the variant, of the seconds that each round's samples in `frame` add up to."""
+    dense, own = (
+        frame[frame["variant"] == which].groupby("round")["seconds"].sum().to_numpy()
+        for which in (DENSE, name)
+    )
+    return bootstrap_of(results).ratio_of_medians(dense, own)
+
+
+def realised_table(results: Results) -> Table:
+    """Empty where nothing was timed."""
+    data = realised_speedups(results)
+    shown = pd.DataFrame(
+        identity(results.variants[row.variant])
+        | {
+            "requested": numbers.times(row.requested),
+            "by depth that ran": numbers.times(row.by_depth),
+            "decode": numbers.with_interval(row.decode, numbers.times),
+            "end to end": numbers.with_interval(row.end_to_end, numbers.times),
+            "end to end, % of requested": numbers.percent(row.end_to_end.value / row.requested),
+        }
+        for row in data.itertuples()
+    )
+    note = (
+        "Above ×1 is faster than dense on one device; ratios of medians over rounds of all decode "
+        "steps, and of prefill and decode steps together. Depth that ran: mean of the timed steps. "
+        f"{RANDOM_TEXT if any(v.exits for v in results.variants.values()) else ''}"
+        f"{latency_setting(results)}"
+    )
+    return Table("realised", "Requested and realised speed-up", data, shown, note)
