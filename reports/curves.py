@@ -17,7 +17,7 @@ from reports.figures import bars, by_variant, readable_log
 from reports.load import Results, Variant
 from reports.measures import ALL, DENSE
 from reports.numbers import with_interval
-from reports.statistics import Estimate
+from benchmarks.statistics import Estimate
 from reports.style import FAMILIES, INK
 from reports.tables import Table
 

@@ -15,7 +15,7 @@ from reports.figures import bars, by_variant, readable_log
 from reports.load import Results, Variant
 from reports.measures import ALL, DENSE, MEAN
 from reports.numbers import significant
-from reports.statistics import Estimate
+from benchmarks.statistics import Estimate
 from reports.style import FAMILIES, INK, look
 
 # A collapsed variant would squash the others: beyond this multiple of the worst CQIL variant it is

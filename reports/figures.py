@@ -18,7 +18,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from reports.background import latency_machine
 from reports.load import Results
-from reports.statistics import Estimate
+from benchmarks.statistics import Estimate
 from reports.style import COLOURS, INK, path_line, path_name
 
 

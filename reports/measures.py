@@ -7,7 +7,7 @@ import pandas as pd
 
 from benchmarks.paths import ENGINE
 from reports.load import Results
-from reports.statistics import NOTHING, Bootstrap, Estimate, exponential, standard_error
+from benchmarks.statistics import NOTHING, Bootstrap, Estimate, exponential, standard_error
 
 ALL = "all texts"
 MEAN = "mean over tasks"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from reports.statistics import Estimate
+from benchmarks.statistics import Estimate
 
 NOT_AVAILABLE = "n/a"
 

@@ -16,7 +16,7 @@ from reports import numbers
 from reports.background import latency_setting
 from reports.load import Results, Variant
 from reports.measures import DENSE
-from reports.statistics import Estimate
+from benchmarks.statistics import Estimate
 from reports.style import FAMILIES, path_name
 
 

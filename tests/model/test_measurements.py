@@ -19,6 +19,7 @@ from benchmarks.latency import measure_latency
 from benchmarks.models import prepare_model
 from benchmarks.perplexity import measure_perplexity
 from benchmarks.record import StepSample, read_result, write_result
+from benchmarks.rounds import Timed
 from benchmarks.runtime import Runtime, once
 from benchmarks.scoring import Request, score
 from benchmarks.sections import Latency
@@ -169,7 +170,8 @@ def test_absent_device_is_skipped_with_its_reason(monkeypatch, variants, text):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     cuda = Runtime(device="cuda", dtype="float32", threads=1, seed=0)
     results = measure_latency([variants["dense"]], Latency(ranks=[2]), cuda)
-    assert [result.path for result in results] == ["engine", "ranks-2", "transformers"]
+    paths = ["engine", "engine", "ranks-2", "transformers"]
+    assert [result.path for result in results] == paths
     results.append(measure_perplexity(variants["pairs"], [text], None, WINDOW, cuda))
     for result in results:
         assert (result.status, result.samples) == ("skipped", [])
@@ -223,6 +225,7 @@ def test_latency_interleaves_all_paths_and_variants(monkeypatch, variants):
     workload = Latency(prompt_tokens=5, new_tokens=2, batch=2, rounds=6, warmup=1, ranks=[2])
     results = measure_latency(list(variants.values()), workload, CPU)
     keys = [f"{path}/{name}" for path in ("engine", "ranks-2") for name in variants]
+    keys[3:3] = ["engine/dense-again"]
     keys.append("transformers/dense")
     assert [f"{result.path}/{result.variant}" for result in results] == keys
     assert {(result.status, result.reason) for result in results} == {("ok", None)}
@@ -267,7 +270,7 @@ def test_ranks_that_cannot_run_are_skipped_and_the_rest_is_timed(
 ):
     monkeypatch.setattr(latency, "devices", lambda device: devices)
     monkeypatch.setattr(latency, "Gang", None)
-    workload = Latency(prompt_tokens=5, new_tokens=2, rounds=3, ranks=[ranks])
+    workload = Latency(prompt_tokens=5, new_tokens=2, rounds=5, ranks=[ranks])
     found = measure_latency(list(variants.values()), workload, CPU)
     skipped = [result for result in found if result.path == f"ranks-{ranks}"]
     assert {result.variant: result.reason for result in skipped} == reasons
@@ -277,7 +280,9 @@ def test_ranks_that_cannot_run_are_skipped_and_the_rest_is_timed(
 
 def test_ranks_share_out_the_threads(monkeypatch, variants):
     monkeypatch.setattr(latency, "devices", lambda device: 8)
-    monkeypatch.setattr(latency, "_session", lambda *args: defaultdict(lambda: [STEP]))
+    timed = Timed(defaultdict(lambda: [STEP]), "rounds")
+    monkeypatch.setattr(latency, "_arms", lambda *args: [])
+    monkeypatch.setattr(latency, "interleave", lambda *args: timed)
     five = Runtime(device="cpu", dtype="float32", threads=5, seed=0)
     found = measure_latency([variants["dense"]], Latency(ranks=[2]), five)
     threads = {result.path: result.provenance.threads for result in found}
@@ -330,8 +335,8 @@ def test_a_schedule_comes_back_and_is_what_is_timed(manifest, tmp_path):
     assert [plan.depth for plan in falling.schedule.plans] == [4, 3, 2]
     assert falling.plan == falling.schedule.plans[-1]
     variants = [falling, read_variant(tmp_path / "dense.json")]
-    workload = Latency(prompt_tokens=4, new_tokens=4, rounds=3)
+    workload = Latency(prompt_tokens=4, new_tokens=4, rounds=5)
     results = {(r.path, r.variant): r for r in measure_latency(variants, workload, CPU)}
     assert results["engine", "falling"].schedule == falling.schedule.to_dict()
     assert results["engine", "dense"].schedule is None
-    assert len(results["engine", "falling"].samples) == 3 * (1 + 4)
+    assert len(results["engine", "falling"].samples) == 5 * (1 + 4)

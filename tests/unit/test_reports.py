@@ -18,7 +18,7 @@ from cqil.plan import dense_plan
 from reports import comparisons, measures, numbers, scores, summary, tables
 from reports.load import load_results
 from reports.page import write_report
-from reports.statistics import Estimate
+from benchmarks.statistics import Estimate
 
 
 def test_a_variant_against_itself_is_exactly_one_without_width(folder):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from reports import numbers
-from reports.statistics import Bootstrap, Estimate
+from benchmarks.statistics import Bootstrap, Estimate
 
 BOOTSTRAP = Bootstrap(confidence=0.95, resamples=1999, seed=0)
 

@@ -1,9 +1,10 @@
-"""Intervals for paired measurements: numpy and scipy only.
+"""Intervals and tests for paired measurements: numpy and scipy only.
 
 Variants are scored on the same documents and timed in the same rounds, so differences are taken
 within a document or a round before anything is averaged. Intervals are bootstrap percentiles;
 those of means are widened for few documents (Hesterberg 2015, "expanded percentile"), since the
 plain ones are too narrow there. Every draw is seeded: equal data give equal intervals.
+What stops a measurement and what the report shows are the same estimates. Imports no torch.
 """
 
 from __future__ import annotations
@@ -133,3 +134,30 @@ def _exp(nats: float) -> float:
 def standard_error(values: np.ndarray) -> float:
     """Of the mean; NaN for a single document."""
     return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else NAN
+
+
+PHASES = ("prefill", "decode", "end to end")
+
+
+def of_phases(runs: Sequence[Sequence[float]]) -> dict[str, np.ndarray]:
+    """Phase -> one time a round: prefill, the median decode step, and the sum of all.
+
+    `runs` has the seconds of each step of each round, the prefill first.
+    """
+    steps = np.asarray(runs, dtype=float)
+    return {
+        "prefill": steps[:, 0],
+        "decode": np.median(steps[:, 1:], axis=1),
+        "end to end": steps.sum(axis=1),
+    }
+
+
+def mcnemar(mine: np.ndarray, theirs: np.ndarray) -> tuple[int, int, float]:
+    """Documents that only `mine` has right, that only `theirs` has, and the exact two-sided p.
+
+    Where both are equally good each such document is a fair coin (McNemar 1947, binomial form).
+    """
+    only_mine, only_theirs = int(np.sum(mine > theirs)), int(np.sum(theirs > mine))
+    if not (discordant := only_mine + only_theirs):
+        return 0, 0, 1.0
+    return only_mine, only_theirs, float(stats.binomtest(only_mine, discordant).pvalue)
