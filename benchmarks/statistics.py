@@ -1,4 +1,4 @@
-"""Intervals and tests for paired measurements: numpy and scipy only.
+"""Intervals for paired measurements: numpy and scipy only.
 
 Variants are scored on the same documents and timed in the same rounds, so differences are taken
 within a document or a round before anything is averaged. Intervals are bootstrap percentiles;
@@ -150,14 +150,3 @@ def of_phases(runs: Sequence[Sequence[float]]) -> dict[str, np.ndarray]:
         "decode": np.median(steps[:, 1:], axis=1),
         "end to end": steps.sum(axis=1),
     }
-
-
-def mcnemar(mine: np.ndarray, theirs: np.ndarray) -> tuple[int, int, float]:
-    """Documents that only `mine` has right, that only `theirs` has, and the exact two-sided p.
-
-    Where both are equally good each such document is a fair coin (McNemar 1947, binomial form).
-    """
-    only_mine, only_theirs = int(np.sum(mine > theirs)), int(np.sum(theirs > mine))
-    if not (discordant := only_mine + only_theirs):
-        return 0, 0, 1.0
-    return only_mine, only_theirs, float(stats.binomtest(only_mine, discordant).pvalue)

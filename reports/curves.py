@@ -13,11 +13,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from benchmarks.statistics import Estimate
 from reports.figures import bars, by_variant, readable_log
 from reports.load import Results, Variant
 from reports.measures import ALL, DENSE
 from reports.numbers import with_interval
-from benchmarks.statistics import Estimate
 from reports.style import FAMILIES, INK
 from reports.tables import Table
 

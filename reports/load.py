@@ -15,7 +15,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from benchmarks.files import read_json
-from benchmarks.paths import timed
+from benchmarks.paths import plan_of, timed
 from benchmarks.record import (
     ChoicesResult,
     LatencyResult,
@@ -24,9 +24,10 @@ from benchmarks.record import (
     Result,
     read_result,
 )
+from benchmarks.sections import Latency
 from cqil.method import Similarity
 from cqil.plan import LayerPlan
-from reports.frames import frame
+from reports.frames import frame, workload_of
 
 KINDS = {"perplexity": PerplexityResult, "choices": ChoicesResult, "latency": LatencyResult}
 
@@ -64,7 +65,12 @@ class Results:
     @property
     def paths(self) -> list[str]:
         """What latencies were measured on, in the order of the configuration."""
-        return list(dict.fromkeys(path for path, _ in _timed(self.config)))
+        return list(dict.fromkeys(path for path, _, _ in _timed(self.config)))
+
+    @property
+    def workloads(self) -> list[str]:
+        """The smallest first."""
+        return list(dict.fromkeys(workload for _, workload, _ in _timed(self.config)))
 
     @property
     def measured(self) -> list[Result]:
@@ -119,17 +125,17 @@ def _variants(folder: Path, names: list[str]) -> tuple[dict[str, Variant], Model
     return found, model
 
 
-def _timed(config: dict[str, Any]) -> list[tuple[str, str]]:
-    """(path, variant) of each latency."""
+def _timed(config: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """(path, workload, variant) of each latency."""
     latency = config["latency"]
-    return [] if latency is None else timed(config["variants"], latency["ranks"])
+    return [] if latency is None else timed(config["variants"], Latency.model_validate(latency))
 
 
 def _places(config: dict[str, Any]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """Kind, and (folder, variant) of each file, for every set of files that belong together."""
     for kind in ("perplexity", *(f"choices/{suite}" for suite in config["choices"])):
         yield kind.split("/")[0], [(kind, name) for name in config["variants"]]
-    yield "latency", [(f"latency/{path}", name) for path, name in _timed(config)]
+    yield "latency", [(f"latency/{path}/{work}", name) for path, work, name in _timed(config)]
 
 
 def _collect(
@@ -144,7 +150,7 @@ def _collect(
     """Reads one file a place; the measured ones must belong together."""
     reference: tuple[str, Any] | None = None
     for place, name in places:
-        path, variant = folder / place / f"{name}.json", variants[name]
+        path, variant = folder / place / f"{name}.json", variants[plan_of(name)]
         measurement = place.removeprefix("choices/")
         if not path.exists():
             missing.append((measurement, name, "missing", "there is no result file"))
@@ -183,8 +189,10 @@ def _check_belongs(path: Path, result: Result, variant: Variant, model: Model) -
         raise ValueError(f"{path}: measured on other weights; delete it and run again")
     if LayerPlan.from_dict(result.plan) != variant.plan:
         raise ValueError(f"{path}: measured with another plan; delete it and run again")
-    if isinstance(result, LatencyResult) and result.path != path.parent.name:
-        raise ValueError(f"{path}: measured on {result.path}; delete it and run again")
+    if isinstance(result, LatencyResult):
+        own = f"{result.path}/{workload_of(result)}"
+        if own != f"{path.parent.parent.name}/{path.parent.name}":
+            raise ValueError(f"{path}: measured on {own}; delete it and run again")
 
 
 def _paired_on(result: Result) -> Any:

@@ -5,9 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from benchmarks.paths import ENGINE
+from benchmarks.statistics import (
+    NOTHING,
+    Bootstrap,
+    Estimate,
+    exponential,
+    standard_error,
+)
+from reports.discordant import mcnemar
 from reports.load import Results
-from benchmarks.statistics import NOTHING, Bootstrap, Estimate, exponential, standard_error
 
 ALL = "all texts"
 MEAN = "mean over tasks"
@@ -101,6 +107,9 @@ _EMPTY = {
     "headline": NOTHING,
     "headline_se": np.nan,
     "difference": NOTHING,
+    "only_own": None,
+    "only_dense": None,
+    "p_value": np.nan,
     "one_token": np.nan,
     "chance": np.nan,
 }
@@ -122,9 +131,18 @@ def _task_row(
         "headline": bootstrap_of(results).mean_of_means([headline]),
         "headline_se": standard_error(headline),
         "difference": _difference(results, [own], [base]),
+        **_discordant(variant, own, base),
         "one_token": own["one_token"].mean(),
         "chance": own["chance"].mean(),
     }
+
+
+def _discordant(variant: str, own: pd.DataFrame, base: pd.DataFrame | None) -> dict:
+    """Documents that one of the two alone has right; nothing for dense itself."""
+    if base is None or variant == DENSE:
+        return {}
+    only_own, only_dense, p = mcnemar(own["headline"].to_numpy(), base["headline"].to_numpy())
+    return {"only_own": only_own, "only_dense": only_dense, "p_value": p}
 
 
 def _mean_row(
@@ -160,36 +178,6 @@ def _difference(
     if len(strata) < len(own):
         return NOTHING
     return bootstrap_of(results).mean_of_means(strata)
-
-
-def latencies(results: Results) -> pd.DataFrame:
-    """One row a variant, path and phase: the median over rounds of the median of a round's steps.
-
-    The ratio is to dense on one device, whose rounds ran interleaved with these.
-    """
-    rows, bootstrap = [], bootstrap_of(results)
-    for phase in ("prefill", "decode"):
-        steps = results.latency[results.latency["phase"] == phase]
-        rounds = {
-            pair: own.groupby("round")["seconds"].median().to_numpy()
-            for pair, own in steps.groupby(["variant", "path"], sort=False)
-        }
-        dense = rounds.get((DENSE, ENGINE))
-        for (variant, path), seconds in rounds.items():
-            rows.append(
-                {
-                    "variant": variant,
-                    "path": path,
-                    "phase": phase,
-                    "rounds": len(seconds),
-                    "milliseconds": bootstrap.median(1000 * seconds),
-                    "ratio": NOTHING
-                    if dense is None
-                    else bootstrap.ratio_of_medians(seconds, dense),
-                }
-            )
-    columns = ["variant", "path", "phase", "rounds", "milliseconds", "ratio"]
-    return pd.DataFrame(rows, columns=columns)
 
 
 def _measured(frame: pd.DataFrame) -> list[str]:

@@ -36,6 +36,10 @@ def times(value: float) -> str:
     return NOT_AVAILABLE if math.isnan(value) else f"×{significant(value)}"
 
 
+def probability(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def with_interval(estimate: Estimate, number: Callable[[float], str] = significant) -> str:
     """`18.3 [16.9, 19.8]`"""
     text = number(estimate.value)

@@ -18,6 +18,10 @@ from reports import (
     curves,
     depth,
     figures,
+    latencies,
+    latency_checks,
+    latency_figure,
+    latency_table,
     measures,
     plans,
     scores,
@@ -56,7 +60,8 @@ def build_report(results: Results) -> Report:
     """Computes every estimate once and hands it to figures, tables and sentences."""
     perplexities = measures.perplexities(results)
     accuracies = measures.accuracies(results)
-    latencies = measures.latencies(results)
+    times = latencies.latencies(results)
+    quality = latency_table.qualities(results, perplexities, accuracies)
     removal = comparisons.removal_at_same_depth(results)
     bypass = comparisons.bypass_modes(results)
     drawn = {
@@ -66,7 +71,7 @@ def build_report(results: Results) -> Report:
         "similarity": figures.similarity(results),
         "plans": plans.plans(results),
         "searches": figures.searches(results),
-        "latency": figures.latency(results, latencies),
+        "latency": latency_figure.latency_figure(results, times, quality),
     }
     drawn = {name: figure for name, figure in drawn.items() if figure is not None}
     own = [
@@ -76,7 +81,7 @@ def build_report(results: Results) -> Report:
         curves.curves_table(results, perplexities),
         tables.removal_table(removal),
         tables.bypass_table(bypass),
-        tables.latency_table(results, latencies),
+        latency_table.latency_table(results, times, quality),
         tables.missing_table(results),
     ]
     published = tables.published_tables()
@@ -88,6 +93,7 @@ def build_report(results: Results) -> Report:
         figures={name: inline_svg(figure) for name, figure in drawn.items()},
         tables={table.name: table for table in own},
         published=published,
+        latency_checks=list(latency_checks.checks(results, times)),
         first_token=scores.FIRST_TOKEN,
         background=background,
     )
