@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
+from contextlib import ExitStack
 
 import huggingface_hub.constants
 import pytest
@@ -15,8 +16,9 @@ from transformers import (
 
 from benchmarks import latency, perplexity
 from benchmarks.files import read_json, sha256_files, write_json
-from benchmarks.latency import measure_latency
+from benchmarks.latency import measure_latency, place_of
 from benchmarks.models import prepare_model
+from benchmarks.paths import timed
 from benchmarks.perplexity import measure_perplexity
 from benchmarks.record import StepSample, read_result, write_result
 from benchmarks.rounds import Timed
@@ -276,6 +278,62 @@ def test_ranks_that_cannot_run_are_skipped_and_the_rest_is_timed(
     assert {result.variant: result.reason for result in skipped} == reasons
     assert all((r.status, r.samples, r.layout) == ("skipped", [], {}) for r in skipped)
     assert {result.status for result in found if result not in skipped} == {"ok"}
+
+
+def test_a_grid_is_timed_workload_by_workload_and_other_modes_are_skipped_on_cpu(variants):
+    section = Latency(
+        prompt_tokens=[6, 4], new_tokens=2, batch=[2, 1], rounds=5, modes=["eager", "compiled"]
+    )
+    pair = [variants["dense"], variants["pairs"]]
+    found = measure_latency(pair, section, CPU)
+    places = {place_of(result): result for result in found}
+    assert list(places) == [
+        "/".join(place) + ".json" for place in timed(["dense", "pairs"], section)
+    ]
+    assert len(places) == len(found) == 4 * (2 * 3 + 1)
+    for place, result in places.items():
+        workload = result.workload
+        assert place.split("/")[1] == f"b{workload['batch']}-p{workload['prompt_tokens']}"
+        if result.path == "engine-compiled":
+            assert result.status == "skipped"
+            assert result.reason.startswith("modes: compiled is timed on CUDA, but device is cpu")
+            continue
+        assert (result.status, len(result.samples)) == ("ok", 5 * 3)
+        assert (result.stopped, result.conditions.before.gpus) == ("rounds", [])
+    assert len({result.session for result in found}) == 1
+    again = places["engine/b2-p6/dense-again.json"]
+    dense = places["engine/b2-p6/dense.json"]
+    assert (again.method, again.plan, again.layout) == (dense.method, dense.plan, dense.layout)
+    assert [s.seconds for s in again.samples] != [s.seconds for s in dense.samples]
+
+
+def test_dense_again_shares_the_weights_of_dense_in_an_engine_of_its_own(variants, manifest):
+    named = latency._by_name([variants["dense"]])
+    specs = {f"engine/{n}": latency._spec("engine", v, "cpu", "float32") for n, v in named.items()}
+    with ExitStack() as stack:
+        arms = dict(latency._arms(specs, read_json(manifest), CPU, stack))
+    assert list(arms) == ["engine/dense", "engine/dense-again"]
+    first, second = (arm.engine for arm in arms.values())
+    assert first is not second
+    assert first.ends.embedding_VH is second.ends.embedding_VH
+
+
+def test_memory_that_runs_out_at_a_large_workload_leaves_the_small_ones(monkeypatch, variants):
+    interleave = latency.interleave
+
+    def small_only(arms, prompt_BT, workload, *rest):
+        if workload.batch > 1:
+            raise torch.OutOfMemoryError("2 GiB\nof 1")
+        return interleave(arms, prompt_BT, workload, *rest)
+
+    monkeypatch.setattr(latency, "interleave", small_only)
+    section = Latency(prompt_tokens=4, new_tokens=2, batch=[4, 2, 1], rounds=5)
+    found = measure_latency([variants["dense"]], section, CPU)
+    assert {(r.workload["batch"], r.status, r.reason) for r in found} == {
+        (1, "ok", None),
+        (2, "failed", "out of memory: 2 GiB"),
+        (4, "failed", "out of memory: 2 GiB"),
+    }
 
 
 def test_ranks_share_out_the_threads(monkeypatch, variants):
