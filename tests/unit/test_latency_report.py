@@ -131,6 +131,21 @@ def test_every_workload_is_shown_and_a_mode_without_numbers_is_not(folder):
     assert "batch 1 or 2" in page
 
 
+def test_a_mode_is_compared_with_dense_in_that_mode(folder):
+    """Here graphs take a third of the eager time, whatever the variant."""
+    for name in ("dense", "pairs"):
+        samples = [s.model_copy(update={"seconds": s.seconds / 3}) for s in scaled(name, [1] * 4)]
+        result = latency_result(name).model_copy(update={"path": "engine-graph"})
+        place = grid(folder) / "latency" / "engine-graph" / WORK / f"{name}.json"
+        write_result(place, result.model_copy(update={"samples": samples}))
+    rows = latencies(load_results(folder)).set_index(["variant", "path", "workload", "phase"])
+    ratios = rows["ratio"].xs((WORK, "decode"), level=["workload", "phase"])
+    assert ratios["dense", "engine-graph"].value == 1
+    assert ratios["pairs", "engine-graph"].value == ratios["pairs", "engine"].value
+    _, shown = table(folder)
+    assert shown.loc[("removed", "one device, in a graph"), "decode / dense"] == "missing"
+
+
 def test_a_result_of_another_workload_is_refused(folder):
     other = latency_result("pairs", workload="b2-p8")
     write_result(folder / "latency" / "engine" / WORK / "pairs.json", other)
