@@ -202,10 +202,10 @@ def latency(
     threads: Threads = 1,
     seed: Seed = 0,
 ) -> None:
-    """Time all variants on all paths, interleaved; writes PATH/VARIANT.json into a folder."""
+    """Time all variants on all paths, interleaved; writes PATH/WORKLOAD/VARIANT.json."""
     from pydantic import ValidationError
 
-    from benchmarks.latency import measure_latency
+    from benchmarks.latency import measure_latency, place_of
     from benchmarks.runtime import Runtime
     from benchmarks.sections import Latency, explain
     from benchmarks.variants import read_variant
@@ -216,7 +216,7 @@ def latency(
     except ValidationError as error:
         raise ValueError(f"workload: {explain(error)}") from None
     for result in measure_latency([read_variant(path) for path in variant], section, runtime):
-        save(out / result.path / f"{result.variant}.json", result)
+        save(out / place_of(result), result)
 
 
 @app.command()
@@ -225,7 +225,7 @@ def bench(
     out: Out,
     prompt_tokens: Annotated[int, typer.Option(min=1, help="Length of the prompt")] = 32,
     new_tokens: Annotated[int, typer.Option(min=2, help="Tokens decoded a run")] = 16,
-    rounds: Annotated[int, typer.Option(min=3, help="Rounds; each runs every arm once")] = 21,
+    rounds: Annotated[int, typer.Option(min=5, help="Rounds; each runs every arm once")] = 21,
     device: Device = "auto",
     dtype: Dtype = "float32",
     threads: Threads = 2,
@@ -235,10 +235,10 @@ def bench(
     from benchmarks.bench import bench as run_bench
     from benchmarks.files import read_json, write_json
     from benchmarks.runtime import Runtime
-    from benchmarks.sections import Latency
+    from benchmarks.sections import Workload
 
     runtime = Runtime(device=device, dtype=dtype, threads=threads, seed=seed)
-    workload = Latency(prompt_tokens=prompt_tokens, new_tokens=new_tokens, rounds=rounds, warmup=1)
+    workload = Workload(prompt_tokens=prompt_tokens, new_tokens=new_tokens, rounds=rounds)
     write_json(out, run_bench(read_json(model), workload, runtime).model_dump())
 
 

@@ -19,6 +19,7 @@ from benchmarks.arms import (
     rank_facts,
     spread,
 )
+from benchmarks.conditions import Watch
 from benchmarks.loaded import cost_under_load
 from benchmarks.models import load_dense
 from benchmarks.paths import BACKENDS
@@ -26,7 +27,7 @@ from benchmarks.provenance import provenance
 from benchmarks.record import ArmRecord, Bench, Model, RankRecord, StepSample
 from benchmarks.rounds import interleave, random_prompt
 from benchmarks.runtime import Runtime, devices
-from benchmarks.sections import Latency
+from benchmarks.sections import Workload
 from cqil.engine.gang import Gang
 from cqil.engine.layout import Layout
 from cqil.engine.ledger import Ledger
@@ -38,7 +39,7 @@ LOADED = ("cqil-p2", "tp2")
 """Arms under whose load messages are timed."""
 
 
-def bench(manifest: dict[str, Any], workload: Latency, runtime: Runtime) -> Bench:
+def bench(manifest: dict[str, Any], workload: Workload, runtime: Runtime) -> Bench:
     """Times every arm; those of two ranks only where there are two devices for them."""
     device = runtime.start()
     dense = load_dense(manifest, device, runtime.dtype)
@@ -64,14 +65,8 @@ def bench(manifest: dict[str, Any], workload: Latency, runtime: Runtime) -> Benc
             spreads = {name: spread(gang, name, spec) for name, spec in shared.items()}
             facts = {name: rank_facts(arm, prompt_BT) for name, arm in spreads.items()}
             arms |= spreads
-        samples = interleave(
-            arms,
-            prompt_BT,
-            workload.new_tokens,
-            rounds=workload.rounds,
-            warmup=workload.warmup,
-            seed=runtime.seed,
-        )
+        with Watch() as watch:
+            samples = interleave(arms, prompt_BT, workload, runtime.seed).samples
         if shared:
             loaded = {
                 name: cost_under_load(gang, name, prompt_BT, workload.rounds) for name in LOADED
@@ -86,6 +81,7 @@ def bench(manifest: dict[str, Any], workload: Latency, runtime: Runtime) -> Benc
         model=Model(**{key: manifest[key] for key in Model.model_fields}),
         workload=workload.model_dump(),
         provenance=provenance(device, runtime.dtype, runtime.threads, runtime.seed),
+        conditions=watch.conditions(),
         arms=records,
         message_seconds=loaded,
     )

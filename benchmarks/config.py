@@ -15,6 +15,7 @@ from baselines.registry import methods
 from benchmarks.assets import TABLE
 from benchmarks.files import write_json
 from benchmarks.pairs import TASKS
+from benchmarks.paths import AGAIN
 from benchmarks.record import Result
 from benchmarks.sections import Count, Latency, Section, explain
 from cqil.method import Method
@@ -129,6 +130,8 @@ class Config(Section):
     @validates("variants")
     @classmethod
     def _dense_is_there(cls, variants: dict[str, Any]) -> dict[str, Any]:
+        if AGAIN in variants:
+            raise ValueError(f"{AGAIN}: is the name of dense when it is timed twice; rename it")
         if (variants.get("dense") or {}).get("method") != "dense":
             raise ValueError("dense: missing; add `dense: {method: dense}`, the reference of all")
         return variants

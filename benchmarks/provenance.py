@@ -17,6 +17,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks.conditions import affinity, governor, smt
 from benchmarks.files import sha256_file
 from benchmarks.record import Hardware, Provenance
 from cqil.machine import cpu_name
@@ -62,6 +63,9 @@ def hardware() -> Hardware:
         cores=_usable_cores(),
         memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
         accelerators=_accelerators(),
+        affinity=affinity(),
+        smt=smt(),
+        governor=governor(),
     )
 
 
@@ -113,10 +117,8 @@ def _installed(names: tuple[str, ...]) -> dict[str, str]:
 
 
 def _usable_cores() -> int:
-    """Logical cores this process may run on; affinity is not known on every system."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Logical cores this process may run on."""
+    return len(affinity() or range(os.cpu_count() or 1))
 
 
 def _accelerators() -> list[str]:

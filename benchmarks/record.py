@@ -32,6 +32,11 @@ class Hardware(Schema):
     cores: int = Field(description="Logical cores that the process may use")
     memory_gib: float
     accelerators: list[str] = Field(description="Names as the driver gives them; empty on CPU")
+    affinity: list[int] | None = Field(
+        default=None, description="Logical cores that the process may use; null where not known"
+    )
+    smt: bool | None = Field(default=None, description="Whether cores run several threads at once")
+    governor: str | None = Field(default=None, description="How the first core sets its clock")
 
 
 class Provenance(Schema):
@@ -98,6 +103,43 @@ class StepSample(Schema):
     seconds: float
 
 
+Stopped = Literal["precision", "rounds", "budget"]
+
+
+class GpuMoment(Schema):
+    """One GPU at one moment; null is what its driver does not tell."""
+
+    sm_mhz: float | None
+    memory_mhz: float | None
+    watts: float | None
+    celsius: float | None
+    busy_percent: float | None
+
+
+class Moment(Schema):
+    """The machine at one moment; null is what it does not tell."""
+
+    load_average: list[float] | None = Field(description="Over 1, 5 and 15 minutes")
+    cpu_mhz: float | None = Field(description="Mean of all cores")
+    cpu_celsius: float | None = Field(description="Of the hottest sensor of the CPU")
+    gpus: list[GpuMoment]
+
+
+class Conditions(Schema):
+    """What else went on while rounds ran."""
+
+    before: Moment
+    after: Moment
+    others_before: float | None = Field(
+        description="Cores' worth of CPU that other processes took just before; null if not known"
+    )
+    others_during: float | None = Field(description="The same, on average over the rounds")
+    involuntary_switches: int | None = Field(
+        description="How often the main threads of this process and its ranks lost their core"
+    )
+    warnings: list[str] = Field(description="Why these times may be off; empty if nothing is known")
+
+
 class _Result(Schema):
     schema_version: Literal[1] = 1
     status: Literal["ok", "skipped", "failed"]
@@ -147,7 +189,9 @@ class GenerationResult(_Result):
 
 class LatencyResult(_Result):
     kind: Literal["latency"] = "latency"
-    path: str = Field(description="What ran the variant: engine, ranks-N or transformers")
+    path: str = Field(
+        description="What ran the variant: engine, ranks-N or transformers, and its mode"
+    )
     layout: dict[str, Any] = Field(
         description="Lanes, shards, and where layers outside of groups ran; empty where none ran"
     )
@@ -160,6 +204,8 @@ class LatencyResult(_Result):
         "steps; null where every step ran the plan",
     )
     session: str = Field(description="Results whose rounds were interleaved share it")
+    stopped: Stopped | None = Field(default=None, description="What ended the rounds")
+    conditions: Conditions | None = Field(default=None, description="Of all that share the rounds")
     samples: list[StepSample]
 
 
@@ -197,6 +243,7 @@ class Bench(Schema):
     model: Model
     workload: dict[str, Any]
     provenance: Provenance
+    conditions: Conditions | None = None
     arms: list[ArmRecord]
     message_seconds: dict[str, list[float]] = Field(
         description="Arm -> cost of one of its messages under its own load, by round"

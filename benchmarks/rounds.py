@@ -1,46 +1,113 @@
 """Arms in rounds: each round runs every arm once, in an order drawn anew.
 
-What disturbs the machine for a while then disturbs all arms alike, and ratios stay.
+What disturbs the machine for a while then disturbs all arms alike, and ratios stay. Rounds end
+early where every ratio is known well enough, or time is up.
 """
 
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 
 from benchmarks.arms import Arm
 from benchmarks.progress import Progress
-from benchmarks.record import StepSample
+from benchmarks.record import StepSample, Stopped
+from benchmarks.sections import LEAST_ROUNDS, Workload
+from benchmarks.statistics import PHASES, Bootstrap, of_phases
+
+CHECK_EVERY = 3
+"""Rounds between two looks at the intervals."""
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What rounds have given: samples by arm, and why there were no more."""
+
+    samples: dict[str, list[StepSample]]
+    stopped: Stopped
+
+
+@dataclass
+class Precision:
+    """Watches the ratios of arms to the arms that `references` names for them."""
+
+    references: Mapping[str, str]
+    width: float
+    seed: int
+    times: dict[str, list[list[float]]] = field(default_factory=dict)
+    """Arm -> its runs, each a list of seconds a step."""
+
+    def reached(self) -> bool:
+        """True where each interval, of every phase, is narrower than `width` times its ratio."""
+        bootstrap = Bootstrap(confidence=0.95, resamples=999, seed=self.seed)
+        seconds = {arm: of_phases(runs) for arm, runs in self.times.items()}
+        ratios = (
+            bootstrap.ratio_of_medians(seconds[arm][phase], seconds[reference][phase])
+            for arm, reference in self.references.items()
+            for phase in PHASES
+        )
+        return bool(self.references) and all(
+            ratio.high - ratio.low < self.width * ratio.value for ratio in ratios
+        )
 
 
 def interleave(
     arms: Mapping[str, Arm],
     prompt_BT: torch.Tensor,
-    new_tokens: int,
-    *,
-    rounds: int,
-    warmup: int,
+    workload: Workload,
     seed: int,
-) -> dict[str, list[StepSample]]:
-    """Arm -> its samples. Warm-up rounds have negative numbers and are not kept."""
-    samples: dict[str, list[StepSample]] = {name: [] for name in arms}
-    order, numbers = random.Random(seed), range(-warmup, rounds)
-    with Progress("latency", len(numbers) * len(arms), "runs") as progress:
+    references: Mapping[str, str] | None = None,
+) -> Timed:
+    """Runs the rounds of one workload; warm-up rounds have negative numbers and are not kept.
+
+    With `workload.precision`, `references` names the arm that each arm is divided by.
+    """
+    times: dict[str, list[list[float]]] = {name: [] for name in arms}
+    stop = _Stop(workload, Precision(references or {}, workload.precision or 0, seed, times))
+    order, numbers = random.Random(seed), range(-workload.warmup, workload.rounds)
+    stopped: Stopped | None = None
+    with Progress(f"latency {workload.name}", len(numbers) * len(arms), "runs") as progress:
         for number in numbers:
+            if number == 0:
+                stop.began = time.monotonic()
             for name in order.sample(sorted(arms), len(arms)):
-                times = arms[name].run(prompt_BT, new_tokens)
+                seconds = arms[name].run(prompt_BT, workload.new_tokens)
                 if number >= 0:
-                    samples[name] += as_samples(times, number)
+                    times[name].append(seconds)
                 progress.update()
-    return samples
+            if stopped := stop.after(number + 1):
+                break
+    samples = {name: as_samples(runs) for name, runs in times.items()}
+    return Timed(samples, stopped or "rounds")
 
 
-def as_samples(times: list[float], number: int) -> list[StepSample]:
-    """The first time is the prefill's."""
+@dataclass
+class _Stop:
+    workload: Workload
+    precision: Precision
+    began: float = 0.0
+
+    def after(self, rounds: int) -> Stopped | None:
+        """Why not to go on after so many recorded rounds, if there is a reason."""
+        work, beyond = self.workload, rounds - LEAST_ROUNDS
+        if beyond < 0 or rounds == work.rounds:
+            return None
+        if work.precision and beyond % CHECK_EVERY == 0 and self.precision.reached():
+            return "precision"
+        if work.budget_s is not None and time.monotonic() - self.began >= work.budget_s:
+            return "budget"
+        return None
+
+
+def as_samples(runs: list[list[float]]) -> list[StepSample]:
+    """One run a round; the first time of a run is the prefill's."""
     return [
         StepSample(round=number, phase="decode" if step else "prefill", step=step, seconds=seconds)
+        for number, times in enumerate(runs)
         for step, seconds in enumerate(times)
     ]
 

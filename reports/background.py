@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from benchmarks.assets import TABLE
-from benchmarks.paths import BACKENDS, ranks_of
+from benchmarks.paths import BACKENDS, EAGER, mode_of, ranks_of
 from benchmarks.record import LatencyResult, Provenance, Result
 from reports.load import KINDS, Results
 
@@ -35,20 +35,26 @@ def latency_setting(results: Results) -> str:
     """What every latency caption says: the workload, the machine, and what ranks are."""
     if not (timed := _timed(results)):
         return "Nothing was timed."
-    work = timed[0].workload
+    prompts, decoded, batches = (
+        _any_of(record.workload[key] for record in timed)
+        for key in ("prompt_tokens", "new_tokens", "batch")
+    )
     workload = (
-        f"Prompt of {work['prompt_tokens']} tokens, {work['new_tokens']} decoded, "
-        f"batch {work['batch']}; {machine(timed[0])}."
+        f"Prompt of {prompts} tokens, {decoded} decoded, batch {batches}; {machine(timed[0])}."
     )
     first = {record.path: record for record in reversed(timed)}
     ranks = (_ranks(first[path]) for path in results.paths if path in first)
     return " ".join([workload, *filter(None, ranks)])
 
 
+def _any_of(values: Iterable[int]) -> str:
+    return " or ".join(map(str, sorted(set(values))))
+
+
 def _ranks(record: LatencyResult) -> str:
-    """Nothing for one device."""
+    """Nothing for one device; modes of the same ranks are told once."""
     count, found = ranks_of(record.path), record.provenance
-    if count == 1:
+    if count == 1 or mode_of(record.path) != EAGER:
         return ""
     threads = f"{found.threads} thread{'s' if found.threads > 1 else ''}"
     each = f"processes of {threads} each" if found.device == "cpu" else "one GPU each"

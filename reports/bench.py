@@ -16,8 +16,8 @@ from pydantic import ValidationError
 
 from benchmarks.files import write_atomically
 from benchmarks.record import ArmRecord, Bench
+from benchmarks.statistics import Bootstrap, Estimate
 from cqil.commands import run
-from reports.statistics import Bootstrap, Estimate
 
 QUESTIONS = [
     ("engine over generate of Transformers, dense", "transformers-generate", "engine-dense"),

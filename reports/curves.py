@@ -15,11 +15,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from benchmarks.statistics import NOTHING, Estimate
 from reports.figures import bars, by_variant, readable_log
 from reports.load import Results, Variant
 from reports.measures import ALL, DENSE, MEAN
 from reports.numbers import times, with_error, with_interval
-from reports.statistics import NOTHING, Estimate
 from reports.style import FAMILIES, INK
 from reports.tables import Table
 

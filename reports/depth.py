@@ -11,11 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from benchmarks.statistics import Estimate
 from reports.figures import bars, by_variant, readable_log
 from reports.load import Results, Variant
 from reports.measures import ALL, DENSE, MEAN
 from reports.numbers import significant
-from reports.statistics import Estimate
 from reports.style import FAMILIES, INK, look
 
 # A collapsed variant would squash the others: beyond this multiple of the worst CQIL variant it is

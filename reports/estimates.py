@@ -6,7 +6,8 @@ from functools import cached_property
 
 import pandas as pd
 
-from reports import comparisons, measures
+from reports import comparisons, latencies, measures
+from reports.latency_table import Quality, qualities
 from reports.load import Results
 
 
@@ -26,7 +27,12 @@ class Estimates:
 
     @cached_property
     def latencies(self) -> pd.DataFrame:
-        return measures.latencies(self._results)
+        return latencies.latencies(self._results)
+
+    @cached_property
+    def qualities(self) -> dict[str, Quality]:
+        """What each variant costs, to stand beside its times."""
+        return qualities(self._results, self.perplexities, self.accuracies)
 
     @cached_property
     def leaders(self) -> pd.DataFrame:

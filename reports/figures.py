@@ -1,4 +1,4 @@
-"""Figures of similarity, searches and latency. Others: `depth.py`, `plans.py`.
+"""Figures of similarity and searches. Others: `depth.py`, `plans.py`, `latency_figure.py`.
 
 Each function draws one figure from estimates that `measures.py` made, or returns None where there
 is nothing to draw.
@@ -13,14 +13,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from reports.background import latency_machine
+from benchmarks.statistics import Estimate
 from reports.load import Results
-from reports.statistics import Estimate
-from reports.style import COLOURS, INK, path_line, path_name
+from reports.style import COLOURS
 
 
 def similarity(results: Results) -> Figure | None:
@@ -68,46 +65,6 @@ def _search(axes: Axes, search: dict) -> None:
     readable_log(axes)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(axis="y")
-
-
-def latency(results: Results, latencies: pd.DataFrame) -> Figure | None:
-    """Decode time relative to dense on one device; grey: what the depth alone would give."""
-    decode = latencies[(latencies["phase"] == "decode") & latencies["ratio"].map(_is_known)]
-    if decode.empty:
-        return None
-    names = [name for name in results.variants if name in set(decode["variant"])]
-    paths = [path for path in results.paths if path in set(decode["path"])]
-    figure = Figure(figsize=(5.2, 1.3 + (0.13 + 0.08 * len(paths)) * len(names)))
-    axes = figure.subplots()
-    for row, name in enumerate(names):
-        ideal = results.timed_depth(name) / results.model.num_layers
-        axes.barh(row, ideal, color=INK, alpha=0.12, height=0.85, linewidth=0)
-    for place, path in enumerate(paths):
-        shift = 0.8 * ((place + 0.5) / len(paths) - 0.5)
-        own = by_variant(decode[decode["path"] == path], "ratio")
-        for family, colour in COLOURS.items():
-            shown = {n: e for n, e in own.items() if results.variants[n].family == family}
-            if shown:
-                values, rows = [e.value for e in shown.values()], [names.index(n) for n in shown]
-                line = {"color": colour, **path_line(path, paths)}
-                ends = spans(list(shown.values()))
-                axes.errorbar(values, np.array(rows) + shift, xerr=ends, **line)
-    axes.axvline(1, color=INK, linestyle="--", linewidth=0.9)
-    axes.set_yticks(range(len(names)), names)
-    axes.tick_params(axis="y", length=0)
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.set_xlim(left=0)
-    axes.set_xlabel("Time a decoded token takes, relative to dense on one device")
-    axes.set_title(latency_machine(results), fontsize=7, loc="left")
-    axes.grid(axis="x")
-    handles = [Line2D([], [], color=INK, label=path_name(p), **path_line(p, paths)) for p in paths]
-    depth = Patch(color=INK, alpha=0.12, linewidth=0, label="depth alone")
-    figure.legend(handles=[*handles, depth], loc="outside lower center", ncols=len(handles) + 1)
-    return figure
-
-
-def _is_known(estimate: Estimate) -> bool:
-    return not math.isnan(estimate.value)
 
 
 def by_variant(frame: pd.DataFrame, column: str) -> dict[str, Estimate]:

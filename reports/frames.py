@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.record import BleuCounts, GenerationResult, LatencyResult, Result
+from benchmarks.sections import workload_name
 
 COLUMNS = {
     "perplexity": ["text", "document", "tokens", "bytes", "nll"],
@@ -23,7 +24,7 @@ COLUMNS = {
         "rouge2",
         "rougeL",
     ],
-    "latency": ["path", "round", "phase", "step", "seconds"],
+    "latency": ["path", "workload", "round", "phase", "step", "seconds"],
 }
 
 
@@ -41,7 +42,14 @@ def frame(records: list[Result], kind: str) -> pd.DataFrame:
 def _origin(record: Result) -> dict[str, str]:
     if isinstance(record, GenerationResult):
         return {"task": record.task}
-    return {"path": record.path} if isinstance(record, LatencyResult) else {}
+    if not isinstance(record, LatencyResult):
+        return {}
+    return {"path": record.path, "workload": workload_of(record)}
+
+
+def workload_of(record: LatencyResult) -> str:
+    """Folder of the workload that a result was measured with."""
+    return workload_name(record.workload["batch"], record.workload["prompt_tokens"])
 
 
 def _row(sample: Any) -> dict[str, Any]:

@@ -14,12 +14,12 @@ import pandas as pd
 
 from benchmarks.marks import rouge
 from benchmarks.record import GenerationResult
+from benchmarks.statistics import NOTHING, Estimate
 from cqil.schedule import Schedule
 from reports import numbers
 from reports.background import machines
 from reports.load import Results, Variant
 from reports.measures import DENSE, bootstrap_of
-from reports.statistics import NOTHING, Estimate
 from reports.style import FAMILIES
 from reports.tables import Table, lost, to_dense
 

@@ -24,6 +24,8 @@ ESCAPES = {
     "“": "``",
     "”": "''",
     "…": r"\dots{}",
+    "†": r"\dag{}",
+    "‡": r"\ddag{}",
 }
 _SPECIAL = re.compile("|".join(map(re.escape, ESCAPES)))
 

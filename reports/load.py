@@ -18,7 +18,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from benchmarks.files import read_json
-from benchmarks.paths import ENGINE, timed
+from benchmarks.paths import ENGINE, plan_of, timed
 from benchmarks.record import (
     Bench,
     ChoicesResult,
@@ -29,9 +29,10 @@ from benchmarks.record import (
     Result,
     read_result,
 )
+from benchmarks.sections import Latency
 from cqil.method import Similarity
 from cqil.plan import LayerPlan
-from reports.frames import frame
+from reports.frames import frame, workload_of
 
 KINDS = {
     "perplexity": PerplexityResult,
@@ -94,7 +95,12 @@ class Results:
     @property
     def paths(self) -> list[str]:
         """What latencies were measured on, in the order of the configuration."""
-        return list(dict.fromkeys(path for path, _ in _timed(self.config)))
+        return list(dict.fromkeys(path for path, _, _ in _timed(self.config)))
+
+    @property
+    def workloads(self) -> list[str]:
+        """The smallest first."""
+        return list(dict.fromkeys(workload for _, workload, _ in _timed(self.config)))
 
     @cached_property
     def windows(self) -> dict[str, dict[str, Windows]]:
@@ -187,10 +193,10 @@ def _with_layers(variants: dict[str, Variant], records: list[Result]) -> dict[st
     return found
 
 
-def _timed(config: dict[str, Any]) -> list[tuple[str, str]]:
-    """(path, variant) of each latency."""
+def _timed(config: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """(path, workload, variant) of each latency."""
     latency = config["latency"]
-    return [] if latency is None else timed(config["variants"], latency["ranks"])
+    return [] if latency is None else timed(config["variants"], Latency.model_validate(latency))
 
 
 def _places(config: dict[str, Any]) -> Iterator[tuple[str, list[tuple[str, str]]]]:
@@ -199,7 +205,7 @@ def _places(config: dict[str, Any]) -> Iterator[tuple[str, list[tuple[str, str]]
     sets = [f"choices/{suite}" for suite in config["choices"]]
     for kind in ("perplexity", *sets, *(f"generation/{task}" for task in tasks)):
         yield kind.split("/")[0], [(kind, name) for name in config["variants"]]
-    yield "latency", [(f"latency/{path}", name) for path, name in _timed(config)]
+    yield "latency", [(f"latency/{path}/{work}", name) for path, work, name in _timed(config)]
 
 
 def _collect(
@@ -214,7 +220,7 @@ def _collect(
     """Reads one file a place; the measured ones must belong together."""
     reference: tuple[str, Any] | None = None
     for place, name in places:
-        path, variant = folder / place / f"{name}.json", variants[name]
+        path, variant = folder / place / f"{name}.json", variants[plan_of(name)]
         measurement = place.removeprefix("choices/")
         if not path.exists():
             missing.append((measurement, name, "missing", "there is no result file"))
@@ -253,8 +259,10 @@ def _check_belongs(path: Path, result: Result, variant: Variant, model: Model) -
         raise ValueError(f"{path}: measured on other weights; delete it and run again")
     if LayerPlan.from_dict(result.plan) != variant.plan or result.exits != variant.exits:
         raise ValueError(f"{path}: measured with another plan; delete it and run again")
-    if isinstance(result, LatencyResult) and result.path != path.parent.name:
-        raise ValueError(f"{path}: measured on {result.path}; delete it and run again")
+    if isinstance(result, LatencyResult):
+        own = f"{result.path}/{workload_of(result)}"
+        if own != f"{path.parent.parent.name}/{path.parent.name}":
+            raise ValueError(f"{path}: measured on {own}; delete it and run again")
 
 
 def _paired_on(result: Result) -> Any:

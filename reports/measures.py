@@ -5,9 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from benchmarks.paths import ENGINE
+from benchmarks.statistics import (
+    NOTHING,
+    Bootstrap,
+    Estimate,
+    exponential,
+    standard_error,
+)
+from reports.discordant import mcnemar
 from reports.load import Results, Windows
-from reports.statistics import NOTHING, Bootstrap, Estimate, exponential, standard_error
 
 ALL = "all texts"
 MEAN = "mean over tasks"
@@ -106,6 +112,9 @@ _EMPTY = {
     "headline": NOTHING,
     "headline_se": np.nan,
     "difference": NOTHING,
+    "only_own": None,
+    "only_dense": None,
+    "p_value": np.nan,
     "one_token": np.nan,
     "chance": np.nan,
 }
@@ -127,9 +136,18 @@ def _task_row(
         "headline": bootstrap_of(results).mean_of_means([headline]),
         "headline_se": standard_error(headline),
         "difference": _difference(results, [own], [base]),
+        **_discordant(variant, own, base),
         "one_token": own["one_token"].mean(),
         "chance": own["chance"].mean(),
     }
+
+
+def _discordant(variant: str, own: pd.DataFrame, base: pd.DataFrame | None) -> dict:
+    """Documents that one of the two alone has right; nothing for dense itself."""
+    if base is None or variant == DENSE:
+        return {}
+    only_own, only_dense, p = mcnemar(own["headline"].to_numpy(), base["headline"].to_numpy())
+    return {"only_own": only_own, "only_dense": only_dense, "p_value": p}
 
 
 def _mean_row(
@@ -165,36 +183,3 @@ def _difference(
     if len(strata) < len(own):
         return NOTHING
     return bootstrap_of(results).mean_of_means(strata)
-
-
-def latencies(results: Results) -> pd.DataFrame:
-    """One row a variant, path and phase: the median over rounds of the median of a round's steps.
-
-    The ratio is to dense on one device, whose rounds ran interleaved with these.
-    """
-    rows, bootstrap = [], bootstrap_of(results)
-    for phase in ("prefill", "decode"):
-        rounds = {pair: 1000 * own for pair, own in round_seconds(results, phase).items()}
-        dense = rounds.get((DENSE, ENGINE))
-        for (variant, path), milliseconds in rounds.items():
-            rows.append(
-                {
-                    "variant": variant,
-                    "path": path,
-                    "phase": phase,
-                    "rounds": len(milliseconds),
-                    "milliseconds": bootstrap.median(milliseconds),
-                    "ratio": NOTHING
-                    if dense is None
-                    else bootstrap.ratio_of_medians(milliseconds, dense),
-                }
-            )
-    columns = ["variant", "path", "phase", "rounds", "milliseconds", "ratio"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def round_seconds(results: Results, phase: str) -> dict[tuple[str, str], np.ndarray]:
-    """(variant, path) -> the median of each round's steps; all rounds ran interleaved."""
-    steps = results.latency[results.latency["phase"] == phase].sort_values("round", kind="stable")
-    medians = steps.groupby(["variant", "path", "round"], sort=False)["seconds"].median()
-    return {pair: own.to_numpy() for pair, own in medians.groupby(["variant", "path"], sort=False)}

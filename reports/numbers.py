@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from reports.statistics import Estimate
+from benchmarks.statistics import Estimate
 
 NOT_AVAILABLE = "n/a"
 
@@ -34,6 +34,10 @@ def percent(share: float) -> str:
 
 def times(value: float) -> str:
     return NOT_AVAILABLE if math.isnan(value) else f"×{significant(value)}"
+
+
+def probability(p: float) -> str:
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def with_interval(estimate: Estimate, number: Callable[[float], str] = significant) -> str:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import pandas as pd
 
 from benchmarks.paths import ENGINE
+from benchmarks.statistics import Estimate
 from reports import numbers
 from reports.background import latency_setting
 from reports.load import Results, Variant
 from reports.measures import DENSE, bootstrap_of
-from reports.statistics import Estimate
 from reports.tables import Table, identity
 
 SHOWN = ("skipping", "removal")
@@ -29,9 +29,10 @@ def realised_speedups(results: Results) -> pd.DataFrame:
     """One row a variant that was timed on one device beside dense; speed-ups, above 1 is faster.
 
     Decode is the sum of a round's decode steps, since layers can differ from step to step;
-    end-to-end adds the prefill. Medians over rounds, paired as everywhere.
+    end-to-end adds the prefill; of the first workload. Medians over rounds, paired as everywhere.
     """
-    own = results.latency[results.latency["path"] == ENGINE]
+    engine = results.latency["path"] == ENGINE
+    own = results.latency[engine & (results.latency["workload"].isin(results.workloads[:1]))]
     timed = set(own["variant"]) if DENSE in set(own["variant"]) else set()
     phases = {"decode": own[own["phase"] == "decode"], "end_to_end": own}
     rows = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
 from reports import numbers
@@ -130,6 +132,17 @@ def accuracy_table(accuracies: pd.DataFrame) -> Table:
                 numbers.with_interval(difference, numbers.points)
                 for difference in accuracies["difference"]
             ],
+            "right: it alone / dense alone": [
+                "–" if math.isnan(p) else f"{own:g} / {dense:g}"
+                for own, dense, p in accuracies[["only_own", "only_dense", "p_value"]].values
+            ],
+            "p, McNemar": [
+                "–" if math.isnan(p) else numbers.probability(p) for p in accuracies["p_value"]
+            ],
         }
     )
-    return Table("accuracy", "Accuracy by task", accuracies, shown)
+    note = (
+        "Right alone: documents that one of the two has right and the other wrong, by the headline "
+        "metric; p is McNemar’s exact two-sided one, each on its own. The mean weighs tasks alike."
+    )
+    return Table("accuracy", "Accuracy by task", accuracies, shown, note)

@@ -11,7 +11,7 @@ from typing import Any
 
 import matplotlib as mpl
 
-from benchmarks.paths import ENGINE, TRANSFORMERS, ranks_of
+from benchmarks.paths import EAGER, ENGINE, TRANSFORMERS, mode_of, ranks_of
 from reports.load import Variant
 
 # Drawn from a headless process: the canvas must not ask for a display.
@@ -67,7 +67,7 @@ LOOKS = {
     "parallel-attention": ("Parallel attention and MLP", "d", "left"),
     "ladder": ("Ladder-Residual", "d", "right"),
 }
-PATH_NAMES = {ENGINE: "one device", TRANSFORMERS: "generate of Transformers"}
+MODE_NAMES = {"graph": "in a graph", "compiled": "compiled"}
 PATH_SHAPES = {ENGINE: "o", TRANSFORMERS: "x"}
 RANKS_SHAPES = "sD^vP"
 """One after another for each number of ranks."""
@@ -122,7 +122,12 @@ def bypass_mode(variant: Variant) -> str:
 
 
 def path_name(path: str) -> str:
-    return PATH_NAMES.get(path, f"{ranks_of(path)} ranks")
+    """What runs a variant there, in words."""
+    if path == TRANSFORMERS:
+        return "generate of Transformers"
+    ranks, mode = ranks_of(path), mode_of(path)
+    name = "one device" if ranks == 1 else f"{ranks} ranks"
+    return name if mode == EAGER else f"{name}, {MODE_NAMES[mode]}"
 
 
 def path_line(path: str, paths: list[str]) -> dict[str, Any]:

@@ -10,14 +10,12 @@ from typing import Any, Literal
 import pandas as pd
 
 from benchmarks.files import write_atomically
-from benchmarks.paths import ENGINE, TRANSFORMERS, ranks_of
+from benchmarks.statistics import Estimate
 from reports import numbers
-from reports.background import latency_setting
 from reports.latex import latex
 from reports.load import Results, Variant
 from reports.measures import DENSE
-from reports.statistics import Estimate
-from reports.style import FAMILIES, path_name
+from reports.style import FAMILIES
 
 
 @dataclass(frozen=True)
@@ -128,63 +126,6 @@ def bypass_table(comparison: pd.DataFrame) -> Table:
         "as the released CQIL code does."
     )
     return Table("bypass", "Attention bypass", comparison, shown, note)
-
-
-def latency_table(results: Results, latencies: pd.DataFrame) -> Table:
-    """Measured times beside what the depth alone would give."""
-    variants = results.variants
-    rows = [_latency_row(results, latencies, variant, ENGINE) for variant in variants.values()]
-    if TRANSFORMERS in results.paths:
-        dense = _latency_row(results, latencies, variants[DENSE], TRANSFORMERS)
-        rows.append(dense | {"variant": f"{DENSE}, {path_name(TRANSFORMERS)}"})
-    note = (
-        "Medians over rounds of each round's median; / dense: ratio of medians to dense on one "
-        f"device, drawn from the same rounds, below ×1 is faster. {latency_setting(results)}"
-    )
-    return Table("latency", "Latency", latencies, pd.DataFrame(rows), note)
-
-
-def _latency_row(
-    results: Results, latencies: pd.DataFrame, variant: Variant, path: str
-) -> dict[str, str]:
-    """Times on the path; those on ranks stand beside the engine's."""
-    row = identity(variant)
-    for phase, unit in (("prefill", "ms"), ("decode", "ms/token")):
-        heads = (f"{phase}, {unit}", f"{phase} / dense")
-        row |= _times(results, latencies, variant, path, phase, heads)
-    for other in results.paths:
-        if ranks_of(other) > 1:
-            heads = (f"{path_name(other)}: decode, ms/token", f"{path_name(other)}: decode / dense")
-            cells = _times(results, latencies, variant, other, "decode", heads)
-            row |= cells if path == ENGINE else dict.fromkeys(heads, "–")
-    return row | {"speed-up by depth alone": _ideal(results, variant)}
-
-
-def _times(
-    results: Results,
-    latencies: pd.DataFrame,
-    variant: Variant,
-    path: str,
-    phase: str,
-    heads: tuple[str, str],
-) -> dict[str, str]:
-    """Milliseconds and ratio, or why there are none."""
-    on_path = latencies[latencies["path"].to_numpy() == path]
-    found = find(on_path, variant.name, "phase", phase)
-    if found is None:
-        return dict.fromkeys(heads, lost(results, variant, [f"latency/{path}"]))
-    ratio = numbers.with_interval(found["ratio"], numbers.times)
-    if path == ENGINE:
-        ratio = to_dense(found["ratio"], variant, numbers.times)
-    return {heads[0]: numbers.with_interval(found["milliseconds"]), heads[1]: ratio}
-
-
-def _ideal(results: Results, variant: Variant) -> str:
-    speedup = numbers.times(variant.plan.num_layers / results.timed_depth(variant.name))
-    if variant.plan.max_group_size > 1:
-        return f"ideal {speedup}, on {variant.plan.max_group_size} ranks"
-    decode_only = variant.plan.prefill is not None or variant.exits is not None
-    return f"ideal {speedup}" + (", decode only" if decode_only else "")
 
 
 def missing_table(results: Results) -> Table:

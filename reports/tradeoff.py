@@ -11,12 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from benchmarks.paths import TRANSFORMERS
+from benchmarks.statistics import Estimate
+from cqil.plan import LayerPlan
 from reports.background import latency_machine
 from reports.depth import by_family
 from reports.figures import bars, by_variant, readable_log, spans
 from reports.load import Results
 from reports.measures import ALL, DENSE, MEAN
-from reports.statistics import Estimate
 from reports.style import INK, Look, bypass_mode, look, path_line, path_name
 
 EDGE = 20
@@ -27,7 +28,7 @@ def quality_by_latency(
     results: Results, perplexities: pd.DataFrame, accuracies: pd.DataFrame, latencies: pd.DataFrame
 ) -> Figure | None:
     """A column a path; above perplexity over dense's, below mean accuracy where it was measured."""
-    times = _decode(results, latencies)
+    times = _decode(results, latencies, results.workloads[0])
     loss = by_variant(perplexities[perplexities["text"] == ALL], "ratio")
     loss = {name: e for name, e in loss.items() if e.value <= EDGE}
     share = by_variant(accuracies[accuracies["task"] == MEAN], "headline")
@@ -58,9 +59,16 @@ def quality_by_latency(
     return figure
 
 
-def _decode(results: Results, latencies: pd.DataFrame) -> dict[str, dict[str, Estimate]]:
+def _decode(
+    results: Results, latencies: pd.DataFrame, workload: str
+) -> dict[str, dict[str, Estimate]]:
     """Path -> variant -> time of a decoded token over dense's, of those that have one."""
-    known = latencies[(latencies["phase"] == "decode") & latencies["ratio"].map(_is_known)]
+    known = latencies[
+        (latencies["phase"] == "decode")
+        & (latencies["workload"] == workload)
+        & latencies["variant"].isin(list(results.variants))
+        & latencies["ratio"].map(_is_known)
+    ]
     found = {p: by_variant(known[known["path"] == p], "ratio") for p in results.paths}
     return {path: own for path, own in found.items() if own and path != TRANSFORMERS}
 
@@ -86,43 +94,58 @@ def _scatter(
 
 
 def speed_by_group_size(results: Results, latencies: pd.DataFrame) -> Figure | None:
-    """Speed-up over dense on one device, a marker a plan without bypass; panels: batches."""
-    times = _decode(results, latencies)
+    """Speed-up over dense on one device, a marker a plan without bypass; a panel a workload."""
     plain = {
         name: variant.plan
         for name, variant in results.variants.items()
         if variant.family == "dense"
         or (variant.family == "cqil" and bypass_mode(variant) == "none")
     }
-    drawn = {p: {n: e for n, e in own.items() if n in plain} for p, own in times.items()}
-    if not any(own.keys() - {DENSE} for own in drawn.values()):
+    drawn = {}
+    for workload in results.workloads:
+        times = _decode(results, latencies, workload)
+        own = {p: {n: e for n, e in found.items() if n in plain} for p, found in times.items()}
+        if any(found.keys() - {DENSE} for found in own.values()):
+            drawn[workload] = own
+    if not drawn:
         return None
-    batch = next(r for r in results.of_kind("latency") if r.status == "ok").workload["batch"]
-    figure = Figure(figsize=(5.2, 3.2))
-    axes, paths = figure.subplots(), list(drawn)
-    sizes = sorted({plan.max_group_size for plan in plain.values()})
-    for place, (path, own) in enumerate(drawn.items()):
+    figure = Figure(figsize=(5.2, 0.8 + 2.4 * len(drawn)))
+    panels = figure.subplots(len(drawn), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, (workload, own) in zip(panels, drawn.items(), strict=True):
+        _sizes(axes, results, plain, own)
+        batch, prompt = workload.removeprefix("b").split("-p")
+        where = f"batch {batch}, prompt {prompt}"
+        axes.set_title(f"{where}; {latency_machine(results)}", fontsize=7, loc="left")
+    panels[-1].set_xlabel("Layers in the largest group")
+    paths = list(next(iter(drawn.values())))
+    handles = [Line2D([], [], color=INK, label=path_name(p), **path_line(p, paths)) for p in paths]
+    handles.append(Line2D([], [], color=INK, alpha=0.3, label="depth alone"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+    return figure
+
+
+def _sizes(
+    axes: Axes,
+    results: Results,
+    plain: dict[str, LayerPlan],
+    times: dict[str, dict[str, Estimate]],
+) -> None:
+    paths, sizes = list(times), sorted({plan.max_group_size for plan in plain.values()})
+    for place, (path, own) in enumerate(times.items()):
         shift = 0.5 * ((place + 0.5) / len(paths) - 0.5)
         for name, estimate in own.items():
-            style = look(results.variants[name])
-            at = sizes.index(plain[name].max_group_size) + shift
             axes.errorbar(
-                at,
+                sizes.index(plain[name].max_group_size) + shift,
                 1 / estimate.value,
                 yerr=bars(Estimate(1 / estimate.value, 1 / estimate.high, 1 / estimate.low)),
-                color=style.colour,
+                color=look(results.variants[name]).colour,
                 **path_line(path, paths),
             )
-    timed = [plan for name, plan in plain.items() if any(name in own for own in drawn.values())]
+    timed = [plan for name, plan in plain.items() if any(name in own for own in times.values())]
     for size, ideal in sorted({(plan.max_group_size, plan.ideal_speedup) for plan in timed}):
         place = sizes.index(size)
         axes.hlines(ideal, place - 0.35, place + 0.35, color=INK, alpha=0.3)
     axes.axhline(1, color=INK, linestyle="--", linewidth=0.9)
     axes.set_xticks(range(len(sizes)), [f"p = {size}" if size > 1 else "dense" for size in sizes])
-    axes.set(xlabel="Layers in the largest group", ylabel="Decode speed over dense, one device")
-    axes.set_title(f"batch {batch}; {latency_machine(results)}", fontsize=7, loc="left")
+    axes.set_ylabel("Decode speed / dense")
     axes.grid(axis="y")
-    handles = [Line2D([], [], color=INK, label=path_name(p), **path_line(p, paths)) for p in paths]
-    handles.append(Line2D([], [], color=INK, alpha=0.3, label="depth alone"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
-    return figure

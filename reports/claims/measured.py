@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from benchmarks.paths import ENGINE
+from benchmarks.statistics import Estimate
 from reports.claims.registry import Claim, Quantity
 from reports.claims.verdicts import Evidence, Finding, Verdict, not_tested
-from reports.measures import DENSE, accuracies, bootstrap_of, round_seconds
+from reports.latencies import round_seconds
+from reports.measures import DENSE, accuracies, bootstrap_of
 from reports.numbers import percent, with_interval
-from reports.statistics import Estimate
 
 
 def accuracy(

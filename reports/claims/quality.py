@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
+from benchmarks.statistics import Estimate
 from reports import numbers
 from reports.claims.registry import Claim
 from reports.claims.verdicts import (
@@ -20,7 +21,6 @@ from reports.claims.verdicts import (
 from reports.comparisons import removal_at_same_depth, scored_variants
 from reports.load import Variant
 from reports.measures import DENSE, MEAN, accuracies, perplexity_ratio
-from reports.statistics import Estimate
 from reports.style import bypass_mode
 
 

@@ -10,13 +10,14 @@ import numpy as np
 
 from benchmarks.paths import ENGINE, TRANSFORMERS
 from benchmarks.record import LatencyResult
+from benchmarks.statistics import NOTHING, Bootstrap, Estimate
 from reports import numbers
 from reports.bench import round_medians
 from reports.claims.registry import Claim
 from reports.claims.verdicts import Comparison, Evidence, Finding, direction, not_tested
+from reports.latencies import round_seconds
 from reports.load import Results, Variant
-from reports.measures import DENSE, bootstrap_of, round_seconds
-from reports.statistics import NOTHING, Bootstrap, Estimate
+from reports.measures import DENSE, bootstrap_of
 from reports.style import bypass_mode, path_name
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from benchmarks.files import read_json
 from benchmarks.record import Bench
+from benchmarks.statistics import Estimate
 from reports import numbers
 from reports.background import machine
 from reports.claims.registry import Claim, Quantity
 from reports.load import Results
-from reports.statistics import Estimate
 
 HISTORY = Path(__file__).parents[2] / "benchmarks" / "history"
 

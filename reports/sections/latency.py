@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from reports import background, figures, realised, steps, tables, tradeoff
+from reports import background, realised, steps, tradeoff
 from reports.estimates import Estimates
+from reports.latency_checks import checks
+from reports.latency_figure import latency_figure
+from reports.latency_table import latency_table
 from reports.load import Results
-from reports.section import Drawing, Section
+from reports.section import Block, Drawing, Facts, Section
 
 READING = (
     "On one device the layers of a group run fused in a few products, which read as many weights "
@@ -29,9 +32,10 @@ def section(results: Results, estimates: Estimates) -> Section:
         "Time a decoded token takes, relative to dense on one device",
         "Time per decoded token relative to dense on one device, with its interval; shapes tell "
         "what ran it, colours the family. Grey: depth over full depth, what the depth alone would "
-        "give; grouped plans need a rank for each member of a group to come near it. "
+        "give; grouped plans need a rank for each member of a group to come near it. Hollow: its "
+        "accuracy was not measured. "
         f"{background.latency_setting(results)}",
-        lambda: figures.latency(results, estimates.latencies),
+        lambda: latency_figure(results, estimates.latencies, estimates.qualities),
     )
     return Section(
         "latency",
@@ -40,11 +44,17 @@ def section(results: Results, estimates: Estimates) -> Section:
             READING,
             drawing,
             *_more(results, estimates),
-            tables.latency_table(results, estimates.latencies),
+            latency_table(results, estimates.latencies, estimates.qualities),
+            *_trust(results, estimates),
             REALISED,
             realised.realised_table(results),
         ],
     )
+
+
+def _trust(results: Results, estimates: Estimates) -> list[Block]:
+    found = list(checks(results, estimates.latencies))
+    return ["Can these times be trusted?", Facts(found)] if found else []
 
 
 def _more(results: Results, estimates: Estimates) -> list[Drawing]:

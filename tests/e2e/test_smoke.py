@@ -29,10 +29,10 @@ def enough_for(ranks: int) -> bool:
 
 def test_results_are_ok_and_follow_the_schema(smoke):
     files = [*smoke.glob("perplexity/*.json"), *smoke.glob("choices/*/*.json")]
-    files += smoke.glob("latency/*/*.json")
+    files += smoke.glob("latency/*/*/*.json")
     results = [read_result(path) for path in files]
-    # Perplexity, choices, the engine on one device and on two ranks; dense by Transformers.
-    assert len(results) == 4 * 5 + 1
+    # Perplexity, choices, the engine on one device and on two ranks; dense twice, by Transformers.
+    assert len(results) == 4 * 5 + 2
     on_ranks = [result for result in results if getattr(result, "path", "") == "ranks-2"]
     assert {result.status for result in results if result not in on_ranks} == {"ok"}
     assert {result.status for result in on_ranks} == {"ok" if enough_for(2) else "skipped"}

@@ -9,7 +9,7 @@ from benchmarks.bench import bench
 from benchmarks.files import write_json
 from benchmarks.record import Bench
 from benchmarks.runtime import Runtime
-from benchmarks.sections import Latency
+from benchmarks.sections import Workload
 
 
 @pytest.fixture(scope="module")
@@ -21,17 +21,17 @@ def measured(tiny_llama):
         "num_layers": 4,
         "note": "",
     }
-    workload = Latency(prompt_tokens=4, new_tokens=3, rounds=3)
+    workload = Workload(prompt_tokens=4, new_tokens=3, rounds=5)
     return bench(manifest, workload, Runtime(device="cpu", dtype="float32", threads=1, seed=0))
 
 
 def test_every_arm_has_all_its_samples(measured):
-    assert {len(arm.samples) for arm in measured.arms} == {3 * (1 + 3)}
+    assert {len(arm.samples) for arm in measured.arms} == {5 * (1 + 3)}
     names = {arm.name for arm in measured.arms}
     assert {"transformers-generate", "engine-dense", "cqil-p2", "tp2", "cqil-p2-silent"} <= names
     assert {name: len(s) for name, s in measured.message_seconds.items()} == {
-        "cqil-p2": 3,
-        "tp2": 3,
+        "cqil-p2": 5,
+        "tp2": 5,
     }
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter, defaultdict
+from contextlib import ExitStack
 
 import huggingface_hub.constants
 import pytest
@@ -15,10 +16,12 @@ from transformers import (
 
 from benchmarks import latency, perplexity
 from benchmarks.files import read_json, sha256_files, write_json
-from benchmarks.latency import measure_latency
+from benchmarks.latency import measure_latency, place_of
 from benchmarks.models import prepare_model
+from benchmarks.paths import timed
 from benchmarks.perplexity import measure_perplexity
 from benchmarks.record import StepSample, read_result, write_result
+from benchmarks.rounds import Timed
 from benchmarks.runtime import Runtime, once
 from benchmarks.scoring import Request, score
 from benchmarks.sections import Latency
@@ -169,7 +172,8 @@ def test_absent_device_is_skipped_with_its_reason(monkeypatch, variants, text):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     cuda = Runtime(device="cuda", dtype="float32", threads=1, seed=0)
     results = measure_latency([variants["dense"]], Latency(ranks=[2]), cuda)
-    assert [result.path for result in results] == ["engine", "ranks-2", "transformers"]
+    paths = ["engine", "engine", "ranks-2", "transformers"]
+    assert [result.path for result in results] == paths
     results.append(measure_perplexity(variants["pairs"], [text], None, WINDOW, cuda))
     for result in results:
         assert (result.status, result.samples) == ("skipped", [])
@@ -223,6 +227,7 @@ def test_latency_interleaves_all_paths_and_variants(monkeypatch, variants):
     workload = Latency(prompt_tokens=5, new_tokens=2, batch=2, rounds=6, warmup=1, ranks=[2])
     results = measure_latency(list(variants.values()), workload, CPU)
     keys = [f"{path}/{name}" for path in ("engine", "ranks-2") for name in variants]
+    keys[3:3] = ["engine/dense-again"]
     keys.append("transformers/dense")
     assert [f"{result.path}/{result.variant}" for result in results] == keys
     assert {(result.status, result.reason) for result in results} == {("ok", None)}
@@ -267,7 +272,7 @@ def test_ranks_that_cannot_run_are_skipped_and_the_rest_is_timed(
 ):
     monkeypatch.setattr(latency, "devices", lambda device: devices)
     monkeypatch.setattr(latency, "Gang", None)
-    workload = Latency(prompt_tokens=5, new_tokens=2, rounds=3, ranks=[ranks])
+    workload = Latency(prompt_tokens=5, new_tokens=2, rounds=5, ranks=[ranks])
     found = measure_latency(list(variants.values()), workload, CPU)
     skipped = [result for result in found if result.path == f"ranks-{ranks}"]
     assert {result.variant: result.reason for result in skipped} == reasons
@@ -275,9 +280,67 @@ def test_ranks_that_cannot_run_are_skipped_and_the_rest_is_timed(
     assert {result.status for result in found if result not in skipped} == {"ok"}
 
 
+def test_a_grid_is_timed_workload_by_workload_and_other_modes_are_skipped_on_cpu(variants):
+    section = Latency(
+        prompt_tokens=[6, 4], new_tokens=2, batch=[2, 1], rounds=5, modes=["eager", "compiled"]
+    )
+    pair = [variants["dense"], variants["pairs"]]
+    found = measure_latency(pair, section, CPU)
+    places = {place_of(result): result for result in found}
+    assert list(places) == [
+        "/".join(place) + ".json" for place in timed(["dense", "pairs"], section)
+    ]
+    assert len(places) == len(found) == 4 * (2 * 3 + 1)
+    for place, result in places.items():
+        workload = result.workload
+        assert place.split("/")[1] == f"b{workload['batch']}-p{workload['prompt_tokens']}"
+        if result.path == "engine-compiled":
+            assert result.status == "skipped"
+            assert result.reason.startswith("modes: compiled is timed on CUDA, but device is cpu")
+            continue
+        assert (result.status, len(result.samples)) == ("ok", 5 * 3)
+        assert (result.stopped, result.conditions.before.gpus) == ("rounds", [])
+    assert len({result.session for result in found}) == 1
+    again = places["engine/b2-p6/dense-again.json"]
+    dense = places["engine/b2-p6/dense.json"]
+    assert (again.method, again.plan, again.layout) == (dense.method, dense.plan, dense.layout)
+    assert [s.seconds for s in again.samples] != [s.seconds for s in dense.samples]
+
+
+def test_dense_again_shares_the_weights_of_dense_in_an_engine_of_its_own(variants, manifest):
+    named = latency._by_name([variants["dense"]])
+    specs = {f"engine/{n}": latency._spec("engine", v, "cpu", "float32") for n, v in named.items()}
+    with ExitStack() as stack:
+        arms = dict(latency._arms(specs, read_json(manifest), CPU, stack))
+    assert list(arms) == ["engine/dense", "engine/dense-again"]
+    first, second = (arm.engine for arm in arms.values())
+    assert first is not second
+    assert first.ends.embedding_VH is second.ends.embedding_VH
+
+
+def test_memory_that_runs_out_at_a_large_workload_leaves_the_small_ones(monkeypatch, variants):
+    interleave = latency.interleave
+
+    def small_only(arms, prompt_BT, workload, *rest):
+        if workload.batch > 1:
+            raise torch.OutOfMemoryError("2 GiB\nof 1")
+        return interleave(arms, prompt_BT, workload, *rest)
+
+    monkeypatch.setattr(latency, "interleave", small_only)
+    section = Latency(prompt_tokens=4, new_tokens=2, batch=[4, 2, 1], rounds=5)
+    found = measure_latency([variants["dense"]], section, CPU)
+    assert {(r.workload["batch"], r.status, r.reason) for r in found} == {
+        (1, "ok", None),
+        (2, "failed", "out of memory: 2 GiB"),
+        (4, "failed", "out of memory: 2 GiB"),
+    }
+
+
 def test_ranks_share_out_the_threads(monkeypatch, variants):
     monkeypatch.setattr(latency, "devices", lambda device: 8)
-    monkeypatch.setattr(latency, "_session", lambda *args: defaultdict(lambda: {"samples": [STEP]}))
+    timed = Timed(defaultdict(lambda: [STEP]), "rounds")
+    monkeypatch.setattr(latency, "_arms", lambda *args: [])
+    monkeypatch.setattr(latency, "interleave", lambda *args: timed)
     five = Runtime(device="cpu", dtype="float32", threads=5, seed=0)
     found = measure_latency([variants["dense"]], Latency(ranks=[2]), five)
     threads = {result.path: result.provenance.threads for result in found}
@@ -330,8 +393,8 @@ def test_a_schedule_comes_back_and_is_what_is_timed(manifest, tmp_path):
     assert [plan.depth for plan in falling.schedule.plans] == [4, 3, 2]
     assert falling.plan == falling.schedule.plans[-1]
     variants = [falling, read_variant(tmp_path / "dense.json")]
-    workload = Latency(prompt_tokens=4, new_tokens=4, rounds=3)
+    workload = Latency(prompt_tokens=4, new_tokens=4, rounds=5)
     results = {(r.path, r.variant): r for r in measure_latency(variants, workload, CPU)}
     assert results["engine", "falling"].schedule == falling.schedule.to_dict()
     assert results["engine", "dense"].schedule is None
-    assert len(results["engine", "falling"].samples) == 3 * (1 + 4)
+    assert len(results["engine", "falling"].samples) == 5 * (1 + 4)

@@ -6,19 +6,22 @@ import json
 
 import numpy as np
 
-from benchmarks.paths import timed
+from benchmarks.paths import plan_of, timed
 from benchmarks.record import (
     ChoiceSample,
     ChoicesResult,
+    Conditions,
     Hardware,
     LatencyResult,
     Model,
+    Moment,
     PerplexityResult,
     Provenance,
     StepSample,
     WindowSample,
     write_result,
 )
+from benchmarks.sections import Latency
 from cqil.plan import LayerPlan, dense_plan, kept_layers_plan, uniform_plan
 
 LAYERS = 6
@@ -35,6 +38,7 @@ PLANS: dict[str, tuple[str, str, dict, LayerPlan]] = {
         kept_layers_plan(LAYERS, [0, 2, 4, 5], prompt_dense=True),
     ),
 }
+LATENCY = {"prompt_tokens": 8, "new_tokens": 3, "ranks": [2]}
 NLL = {"dense": 3.0, "pairs": 3.5, "pairs-d1": 3.4, "removed": 5.0, "skipping": 13.0}
 PROVENANCE = Provenance(
     created="2026-01-01T00:00:00+00:00",
@@ -52,9 +56,19 @@ PROVENANCE = Provenance(
     seed=0,
 )
 
+MOMENT = Moment(load_average=[0.5, 0, 0], cpu_mhz=3000, cpu_celsius=None, gpus=[])
+CONDITIONS = Conditions(
+    before=MOMENT,
+    after=MOMENT,
+    others_before=0.0,
+    others_during=0.04,
+    involuntary_switches=3,
+    warnings=[],
+)
+
 
 def fields(name):
-    _, method, _, plan = PLANS[name]
+    _, method, _, plan = PLANS[plan_of(name)]
     return {
         "status": "ok",
         "variant": name,
@@ -98,10 +112,11 @@ def choices_result(name):
     return ChoicesResult(**fields(name), workload={}, task_versions={}, samples=samples)
 
 
-def latency_result(name, path="engine"):
+def latency_result(name, path="engine", workload="b1-p8"):
     """Two ranks halve the engine's time and Transformers doubles it."""
-    workload = {"prompt_tokens": 8, "new_tokens": 3, "batch": 1}
-    plan, ranks = PLANS[name][3], 2 if path == "ranks-2" else 1
+    batch, prompt = (int(part[1:]) for part in workload.split("-"))
+    workload = {"prompt_tokens": prompt, "new_tokens": 3, "batch": batch}
+    plan, ranks = PLANS[plan_of(name)][3], 2 if path == "ranks-2" else 1
     seconds = plan.depth * {"engine": 1, "ranks-2": 1 / 2, "transformers": 2}[path]
     samples = [
         StepSample(
@@ -120,6 +135,8 @@ def latency_result(name, path="engine"):
         path=path,
         layout={"lanes": lanes, "shards": ranks // lanes, "outside": "first"},
         session="s",
+        stopped="rounds",
+        conditions=CONDITIONS,
         samples=samples,
     )
 
@@ -139,7 +156,7 @@ def fill(tmp_path):
             "perplexity": {"texts": ["one", "two"], "window": 200, "documents": 5},
             "choices": {"few": {"tasks": {}}},
             "generation": {"tasks": {}},
-            "latency": {"ranks": [2]},
+            "latency": LATENCY,
             "report": {"confidence": 0.95, "resamples": 999},
         },
     )
@@ -155,8 +172,9 @@ def fill(tmp_path):
         write(tmp_path / "variants" / f"{name}.json", manifest)
         write_result(tmp_path / "perplexity" / f"{name}.json", perplexity_result(name))
         write_result(tmp_path / "choices" / "few" / f"{name}.json", choices_result(name))
-    for path, name in timed(PLANS, [2]):
-        write_result(tmp_path / "latency" / path / f"{name}.json", latency_result(name, path))
+    for path, work, name in timed(PLANS, Latency(**LATENCY)):
+        place = tmp_path / "latency" / path / work / f"{name}.json"
+        write_result(place, latency_result(name, path, work))
     write(
         tmp_path / "similarity.json",
         {"cosine": np.eye(LAYERS + 1).tolist(), "angular_last": np.eye(LAYERS + 1).tolist()},

@@ -14,7 +14,7 @@ import yaml
 from made_up import PROVENANCE, write
 
 from baselines.registry import methods
-from benchmarks.paths import timed
+from benchmarks.paths import plan_of, timed
 from benchmarks.record import (
     ChoiceSample,
     ChoicesResult,
@@ -25,6 +25,7 @@ from benchmarks.record import (
     WindowSample,
     write_result,
 )
+from benchmarks.sections import Latency
 from cqil.plan import LayerPlan, dense_plan, kept_layers_plan, uniform_plan
 
 LAYERS = 30
@@ -82,9 +83,10 @@ def fill_many(folder, *, modes=True, ranks=(2, 4)):
         own = _fields(name, options, plans[name])
         loss = 3 + 0.1 * (LAYERS - plans[name].depth) * rng.uniform(0.5, 2)
         _write_scores(folder, name, own, loss, rng)
-    for path, name in timed(variants, ranks):
-        own = _fields(name, variants[name], plans[name])
-        _write_latency(folder, path, name, own, plans[name].depth)
+    for path, workload, name in timed(variants, Latency(ranks=list(ranks))):
+        plan = plans[plan_of(name)]
+        own = _fields(name, variants[plan_of(name)], plan)
+        _write_latency(folder / "latency" / path / workload, path, name, own, plan.depth)
     alike = np.exp(-np.abs(np.subtract.outer(range(LAYERS + 1), range(LAYERS + 1))) / 9)
     write(
         folder / "similarity.json",
@@ -168,4 +170,4 @@ def _write_latency(folder, path, name, own, depth):
     record = LatencyResult(
         **own, workload=workload, path=path, layout={}, session="s", samples=samples
     )
-    write_result(folder / "latency" / path / f"{name}.json", record)
+    write_result(folder / f"{name}.json", record)

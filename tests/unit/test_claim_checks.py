@@ -160,7 +160,7 @@ def timed(folder, name, path, seconds):
         s.model_copy(update={"seconds": seconds * (1 + s.round / 100)}) for s in result.samples
     ]
     result = result.model_copy(update={"samples": samples})
-    write_result(folder / "latency" / path / f"{name}.json", result)
+    write_result(folder / "latency" / path / "b1-p8" / f"{name}.json", result)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_realised_speedup(results, seconds, expected):
 
 def test_realised_speedup_needs_latencies(results):
     folder = results({"skip": SKIPPING}, (9,))
-    (folder / "latency" / "engine" / "dense.json").unlink()
+    (folder / "latency" / "engine" / "b1-p8" / "dense.json").unlink()
     assert verdict(folder, "uls-realised-below-requested").verdict == NOT_TESTED
 
 
@@ -207,7 +207,7 @@ def test_a_slow_base_inflates_the_cut(results):
     assert verdict(folder, "cqil-latency-base").verdict == CONTRADICTED
     timed(folder, "dense", "transformers", 5)
     assert verdict(folder, "cqil-latency-base").verdict == UNDECIDED
-    (folder / "latency" / "transformers" / "dense.json").unlink()
+    (folder / "latency" / "transformers" / "b1-p8" / "dense.json").unlink()
     assert verdict(folder, "cqil-latency-base").verdict == NOT_TESTED
 
 

@@ -2,14 +2,17 @@
 
 import subprocess
 import sys
+from typing import get_args
 
 import pytest
 
 from benchmarks.latency import layout_for
-from benchmarks.paths import ranks_of, timed
+from benchmarks.paths import mode_of, plan_of, ranks_of, reference_of, timed
 from benchmarks.runtime import UnavailableError
+from benchmarks.sections import Latency, Mode
 from cqil import dense_plan, kept_layers_plan, uniform_plan
 from cqil.engine.layout import Layout
+from cqil.engine.replay import Mode as EngineMode
 from cqil.plan import LayerPlan
 
 LAYERS = 8
@@ -19,21 +22,50 @@ GROUPED_PROMPT = LayerPlan(num_layers=LAYERS, groups=DENSE.groups, prefill=PAIRS
 
 
 def test_all_variants_are_timed_on_all_paths_and_dense_by_transformers_too():
-    assert timed(["dense", "pairs"], [2, 4]) == [
-        ("engine", "dense"),
-        ("engine", "pairs"),
-        ("ranks-2", "dense"),
-        ("ranks-2", "pairs"),
-        ("ranks-4", "dense"),
-        ("ranks-4", "pairs"),
-        ("transformers", "dense"),
+    assert timed(["dense", "pairs"], Latency(ranks=[2, 4], prompt_tokens=8)) == [
+        ("engine", "b1-p8", "dense"),
+        ("engine", "b1-p8", "pairs"),
+        ("engine", "b1-p8", "dense-again"),
+        ("ranks-2", "b1-p8", "dense"),
+        ("ranks-2", "b1-p8", "pairs"),
+        ("ranks-4", "b1-p8", "dense"),
+        ("ranks-4", "b1-p8", "pairs"),
+        ("transformers", "b1-p8", "dense"),
     ]
-    assert timed(["pairs"], []) == [("engine", "pairs")]
+    assert timed(["pairs"], Latency()) == [("engine", "b1-p128", "pairs")]
 
 
-def test_paths_tell_their_ranks():
-    found = [ranks_of(path) for path, _ in timed(["dense"], [2, 16])]
-    assert found == [1, 2, 16, 1]
+def test_each_batch_with_each_prompt_is_a_workload_the_smallest_first():
+    section = Latency(batch=[4, 1], prompt_tokens=[64, 16], rounds=7, precision=0.1)
+    points = [(w.batch, w.prompt_tokens) for w in section.workloads]
+    assert points == [(1, 16), (1, 64), (4, 16), (4, 64)]
+    assert {(w.rounds, w.precision) for w in section.workloads} == {(7, 0.1)}
+    places = timed(["dense"], section)
+    assert len(set(places)) == len(places) == 4 * 3
+    assert [work for _, work, _ in places[::3]] == ["b1-p16", "b1-p64", "b4-p16", "b4-p64"]
+
+
+def test_modes_have_paths_and_references_of_their_own():
+    section = Latency(ranks=[2], modes=["eager", "graph", "compiled"])
+    paths = list(dict.fromkeys(path for path, _, _ in timed(["dense"], section)))
+    engines = ["engine", "ranks-2"]
+    expected = [p + mode for mode in ("", "-graph", "-compiled") for p in engines]
+    assert paths == [*expected, "transformers"]
+    assert [mode_of(p) for p in paths[:-1:2]] == ["eager", "graph", "compiled"]
+    assert [ranks_of(p) for p in paths] == [1, 2] * 3 + [1]
+    assert reference_of("ranks-2-graph") == "engine-graph"
+    assert reference_of("transformers") == reference_of("ranks-2") == "engine"
+    twice = [path for path, _, name in timed(["dense"], section) if name == "dense-again"]
+    assert twice == ["engine", "engine-graph", "engine-compiled"]
+    assert [plan_of(name) for name in ("dense-again", "dense", "pairs")] == [
+        "dense",
+        "dense",
+        "pairs",
+    ]
+
+
+def test_modes_are_those_of_the_engine():
+    assert get_args(Mode) == get_args(EngineMode)
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_a_variant_depends_on_its_own_method_alone(changing, module, expected):
     ("module", "expected"),
     [
         ("benchmarks.record", True),
-        ("reports.statistics", True),
+        ("benchmarks.statistics", True),
         ("benchmarks.latency", False),
         ("benchmarks.scoring", False),
         ("cqil.modeling.planned_llama", False),

@@ -34,13 +34,15 @@ def early(monkeypatch, tmp_path):
     rewrite(folder / "choices" / "few" / "early.json", made_up.choices_result("early"))
     ranks = made_up.latency_result("early", "ranks-2")
     skipped = {"status": "skipped", "reason": "exits: one rank", "samples": []}
-    rewrite(folder / "latency" / "ranks-2" / "early.json", ranks, **skipped)
+    rewrite(folder / "latency" / "ranks-2" / "b1-p8" / "early.json", ranks, **skipped)
     timed = made_up.latency_result("early")
     samples = [
         s.model_copy(update={"seconds": s.seconds * (1 if s.step == 0 else s.step / 4)})
         for s in timed.samples
     ]
-    rewrite(folder / "latency" / "engine" / "early.json", timed, samples=samples, layers=1.5)
+    rewrite(
+        folder / "latency" / "engine" / "b1-p8" / "early.json", timed, samples=samples, layers=1.5
+    )
     return folder
 
 
@@ -103,7 +105,7 @@ def test_depth_is_what_tokens_of_the_texts_ran(early):
     assert results.variants["skipping"].depth == 4
     assert results.timed_depth("early") == 1.5
     assert results.timed_depth("skipping") == 4
-    (early / "latency" / "engine" / "early.json").unlink()
+    (early / "latency" / "engine" / "b1-p8" / "early.json").unlink()
     assert load_results(early).timed_depth("early") == 2.5
 
 
@@ -113,7 +115,7 @@ def test_a_result_of_another_rule_is_refused(early):
         load_results(early)
 
 
-@pytest.mark.parametrize("gone", ["engine/*", "engine/dense.json"])
+@pytest.mark.parametrize("gone", ["engine/b1-p8/*", "engine/b1-p8/dense.json"])
 def test_nothing_is_drawn_without_times_to_compare(folder, gone):
     for path in (folder / "latency").glob(gone):
         path.unlink()

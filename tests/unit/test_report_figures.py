@@ -171,7 +171,7 @@ def test_speed_by_group_size_leaves_out_bypass_and_removal(folder):
     figure = tradeoff.speed_by_group_size(results, Estimates(results).latencies)
     # dense and pairs, each on one device and on two ranks.
     assert len(drawn_at(figure)) == 4
-    assert "batch 1; Imaginary CPU" in figure.axes[0].get_title(loc="left")
+    assert "batch 1, prompt 8; Imaginary CPU" in figure.axes[0].get_title(loc="left")
 
 
 def test_a_hundred_variants(tmp_path):

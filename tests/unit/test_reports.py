@@ -14,11 +14,14 @@ from made_up import LAYERS, MODEL, latency_result, perplexity_result, write
 from benchmarks.record import (
     write_result,
 )
+from benchmarks.statistics import Estimate
 from cqil.plan import dense_plan
-from reports import comparisons, measures, numbers, scores, summary, tables
+from reports import comparisons, measures, numbers, scores, summary
+from reports import latencies as times
 from reports.load import load_results
 from reports.page import write_report
-from reports.statistics import Estimate
+
+WORK = "b1-p8"
 
 
 def test_a_variant_against_itself_is_exactly_one_without_width(folder):
@@ -49,7 +52,7 @@ def test_latency_is_the_median_over_rounds(folder):
 
 
 def latencies(folder):
-    return measures.latencies(load_results(folder)).set_index(["variant", "path", "phase"])
+    return times.latencies(load_results(folder)).set_index(["variant", "path", "phase"])
 
 
 def test_every_latency_is_relative_to_dense_on_one_device(folder):
@@ -58,36 +61,8 @@ def test_every_latency_is_relative_to_dense_on_one_device(folder):
     assert ratios["dense", "ranks-2", "decode"].value == pytest.approx(3.15 / 6.15)
     assert ratios["pairs", "ranks-2", "prefill"].value == pytest.approx(2.15 / 6.15)
     assert ratios["dense", "transformers", "decode"].value == pytest.approx(12.15 / 6.15)
-    (folder / "latency" / "engine" / "dense.json").unlink()
+    (folder / "latency" / "engine" / WORK / "dense.json").unlink()
     assert all(math.isnan(ratio.value) for ratio in latencies(folder)["ratio"])
-
-
-def latency_cells(folder):
-    results = load_results(folder)
-    table = tables.latency_table(results, measures.latencies(results))
-    return table.note, table.shown.set_index("variant")
-
-
-def test_latency_table_holds_every_path(folder):
-    note, shown = latency_cells(folder)
-    assert "2 ranks: processes of 1 thread each, linked by gloo." in note
-    pairs, generate = shown.loc["pairs"], shown.loc["dense, generate of Transformers"]
-    assert pairs["decode / dense"].startswith("×0.675 [")
-    assert pairs["2 ranks: decode / dense"].startswith("×0.350 [")
-    assert generate["decode, ms/token"].startswith("1.2e4 [")
-    assert generate["decode / dense"].startswith("×1.98 [")
-    assert generate["2 ranks: decode / dense"] == "–"
-
-
-def test_a_path_that_was_skipped_says_so(folder):
-    skipped = latency_result("pairs", "ranks-2").model_copy(
-        update={"status": "skipped", "reason": "ranks: 2, but one core", "samples": []}
-    )
-    write_result(folder / "latency" / "ranks-2" / "pairs.json", skipped)
-    _, shown = latency_cells(folder)
-    assert shown.loc["pairs", "2 ranks: decode, ms/token"] == "skipped"
-    assert shown.loc["pairs", "decode / dense"].startswith("×0.675 [")
-    assert "ranks: 2, but one core" in write_report(folder, folder / "out").read_text()
 
 
 # --- sentences and numbers
@@ -137,21 +112,21 @@ def test_other_documents_are_refused(folder):
 
 def test_another_session_is_refused(folder):
     other = latency_result("pairs").model_copy(update={"session": "other"})
-    write_result(folder / "latency" / "engine" / "pairs.json", other)
+    write_result(folder / "latency" / "engine" / WORK / "pairs.json", other)
     with pytest.raises(ValueError, match=r"pairs\.json: session differ"):
         load_results(folder)
 
 
 def test_another_session_of_another_path_is_refused(folder):
     other = latency_result("pairs", "ranks-2").model_copy(update={"session": "other"})
-    write_result(folder / "latency" / "ranks-2" / "pairs.json", other)
-    with pytest.raises(ValueError, match=r"ranks-2/pairs\.json: session differ"):
+    write_result(folder / "latency" / "ranks-2" / WORK / "pairs.json", other)
+    with pytest.raises(ValueError, match=r"ranks-2/b1-p8/pairs\.json: session differ"):
         load_results(folder)
 
 
 def test_a_result_of_another_path_is_refused(folder):
-    write_result(folder / "latency" / "ranks-2" / "pairs.json", latency_result("pairs"))
-    with pytest.raises(ValueError, match=r"ranks-2/pairs\.json: measured on engine"):
+    write_result(folder / "latency" / "ranks-2" / WORK / "pairs.json", latency_result("pairs"))
+    with pytest.raises(ValueError, match=r"ranks-2/b1-p8/pairs\.json: measured on engine"):
         load_results(folder)
 
 
@@ -171,7 +146,7 @@ def test_a_missing_file_is_one_line(folder, gone):
 
 
 def test_a_folder_without_results_is_refused(folder):
-    for kind in ("perplexity/*", "choices/*/*", "latency/*/*"):
+    for kind in ("perplexity/*", "choices/*/*", "latency/*/*/*"):
         for path in folder.glob(kind):
             path.unlink()
     with pytest.raises(ValueError, match="holds no results"):
@@ -231,7 +206,7 @@ def test_same_results_give_same_files(folder):
 
 @pytest.mark.parametrize("kept", ["perplexity", "choices", "latency"])
 def test_one_kind_of_result_is_enough(folder, kept):
-    for path in [*folder.glob("*/*.json"), *folder.glob("*/*/*.json")]:
+    for path in folder.rglob("*/*.json"):
         if path.relative_to(folder).parts[0] not in (kept, "variants"):
             path.unlink()
     (folder / "similarity.json").unlink()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks.statistics import Bootstrap, Estimate
 from reports import numbers
-from reports.statistics import Bootstrap, Estimate
 
 BOOTSTRAP = Bootstrap(confidence=0.95, resamples=1999, seed=0)
 

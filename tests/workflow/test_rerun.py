@@ -30,7 +30,7 @@ def config(tiny_llama) -> dict:
             "skip": {"method": "unified", "rule": "code", "speedup": 2},
         },
         "perplexity": {"documents": 2, "window": 32},
-        "latency": {"prompt_tokens": 4, "new_tokens": 2, "rounds": 3},
+        "latency": {"prompt_tokens": 4, "new_tokens": 2, "rounds": 5},
         "report": {"resamples": 999},
     }
 
@@ -116,7 +116,7 @@ def test_one_methods_file_reruns_its_variants_alone(project):
 
 
 def test_report_code_reruns_the_report_alone(project):
-    with edited(project, "reports/statistics.py", "annotations", "annotations  # changed"):
+    with edited(project, "reports/measures.py", "annotations", "annotations  # changed"):
         assert planned(project) == {("draw_report", ""), ("all", "")}
 
 

@@ -27,10 +27,11 @@ def test_absent_device_is_skipped_up_to_the_report(tiny_llama, tmp_path, monkeyp
     assert done.returncode == 0, done.stdout
     folder = tmp_path / "results" / "absent"
     perplexities = [read_result(path) for path in folder.glob("perplexity/*.json")]
-    latencies = [read_result(path) for path in folder.glob("latency/*/*.json")]
+    latencies = [read_result(path) for path in folder.glob("latency/*/*/*.json")]
     assert {result.variant for result in perplexities} == {"dense", "short"}
     assert {(result.path, result.variant) for result in latencies} == {
         ("engine", "dense"),
+        ("engine", "dense-again"),
         ("engine", "short"),
         ("ranks-2", "dense"),
         ("ranks-2", "short"),

@@ -38,8 +38,11 @@ GENERATION = expand(
     variant=VARIANTS,
 )
 ACCURACY = PERPLEXITY + CHOICES + GENERATION
-TIMED = timed(VARIANTS, RUN.latency.ranks) if RUN.latency else []
-LATENCY = [f"{RESULTS}/latency/{path}/{variant}.json" for path, variant in TIMED]
+TIMED = timed(VARIANTS, RUN.latency) if RUN.latency else []
+LATENCY = [
+    f"{RESULTS}/latency/{path}/{workload}/{variant}.json"
+    for path, workload, variant in TIMED
+]
 REPORT = f"{RESULTS}/report/report.html"
 
 # A job that loads the model takes a GPU where there is one. On CPU at most four run at once, since

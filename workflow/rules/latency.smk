@@ -20,7 +20,7 @@ rule time_variants:
         workload=shlex.quote(RUN.latency.model_dump_json() if RUN.latency else ""),
         runtime=RUNTIME,
         seed=RUN.seed,
-        folder=lambda wildcards, output: str(Path(output[0]).parents[1]),
+        folder=lambda wildcards, output: str(Path(output[0]).parents[2]),
     shell:
         "python -m benchmarks latency {params.variants} --workload {params.workload} {params.runtime} "
         "--threads {threads} --seed {params.seed} --out {params.folder} 2>&1 | tee {log}"

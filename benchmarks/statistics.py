@@ -4,6 +4,7 @@ Variants are scored on the same documents and timed in the same rounds, so diffe
 within a document or a round before anything is averaged. Intervals are bootstrap percentiles;
 those of means are widened for few documents (Hesterberg 2015, "expanded percentile"), since the
 plain ones are too narrow there. Every draw is seeded: equal data give equal intervals.
+What stops a measurement and what the report shows are the same estimates. Imports no torch.
 """
 
 from __future__ import annotations
@@ -159,3 +160,19 @@ def _exp(nats: float) -> float:
 def standard_error(values: np.ndarray) -> float:
     """Of the mean; NaN for a single document."""
     return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else NAN
+
+
+PHASES = ("prefill", "decode", "end to end")
+
+
+def of_phases(runs: Sequence[Sequence[float]]) -> dict[str, np.ndarray]:
+    """Phase -> one time a round: prefill, the median decode step, and the sum of all.
+
+    `runs` has the seconds of each step of each round, the prefill first.
+    """
+    steps = np.asarray(runs, dtype=float)
+    return {
+        "prefill": steps[:, 0],
+        "decode": np.median(steps[:, 1:], axis=1),
+        "end to end": steps.sum(axis=1),
+    }
