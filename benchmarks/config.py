@@ -14,7 +14,7 @@ from pydantic import field_validator as validates
 from baselines.registry import methods
 from benchmarks.assets import TABLE
 from benchmarks.files import write_json
-from benchmarks.record import Result
+from benchmarks.record import Probe, Result
 from benchmarks.sections import Count, Latency, Section, explain
 from cqil.method import Method
 
@@ -164,6 +164,7 @@ def json_schemas() -> dict[str, dict[str, Any]]:
     return {
         "config.schema.json": config,
         "result.schema.json": TypeAdapter(Result).json_schema(),
+        "probe.schema.json": Probe.model_json_schema(),
     }
 
 
