@@ -6,6 +6,7 @@ Modules are imported by the command that needs them, so that fetching a wheel ne
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -209,6 +210,33 @@ def bench(
     runtime = Runtime(device=device, dtype=dtype, threads=threads, seed=seed)
     workload = Latency(prompt_tokens=prompt_tokens, new_tokens=new_tokens, rounds=rounds, warmup=1)
     write_json(out, run_bench(read_json(model), workload, runtime).model_dump())
+
+
+@app.command()
+def probe(
+    out: Out,
+    ranks: Annotated[
+        list[int] | None, typer.Option(min=2, help="Besides one; 2 if left out")
+    ] = None,
+    shape: Annotated[str | None, typer.Option(help="Model whose decode steps are timed")] = None,
+    layers: Annotated[int | None, typer.Option(min=4, help="How many of its layers")] = None,
+    device: Device = "auto",
+    dtype: Annotated[str | None, typer.Option(help="As above; what suits the device")] = None,
+    threads: Threads = 2,
+) -> None:
+    """Measure this machine for the cost model: messages, memory, launches, decode steps."""
+    from benchmarks.cost_model.shapes import shape_named
+    from benchmarks.files import write_json
+    from benchmarks.probe import probe as run_probe
+    from benchmarks.runtime import Runtime
+
+    runtime = Runtime(device=device, dtype="float32", threads=threads, seed=0)
+    kind = runtime.start()
+    runtime = replace(runtime, dtype=dtype or {"cpu": "float32", "cuda": "bfloat16"}[kind])
+    wanted = None if shape is None else shape_named(shape)
+    if wanted is not None and layers is not None:
+        wanted = wanted.with_layers(layers)
+    write_json(out, run_probe(runtime, ranks, shape=wanted).model_dump())
 
 
 def save(out: Path, result: Result) -> None:

@@ -170,7 +170,11 @@ class MessageRecord(Schema):
         description="Back to back, replayed in a CUDA graph, or between products, as in a model"
     )
     size: int = Field(description="Bytes")
-    seconds: list[float] = Field(min_length=1, description="Of one message, by round; slowest rank")
+    seconds: list[float] = Field(
+        min_length=1,
+        description="Of one message, by round; slowest rank. What a message adds to its load can "
+        "be negative where the machine is disturbed",
+    )
 
 
 class RateRecord(Schema):
