@@ -10,8 +10,11 @@ each and overlap with nothing.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
-from typing import Literal
+from functools import lru_cache
+from operator import itemgetter
+from typing import Literal, NamedTuple
 
 from benchmarks.cost_model.machine import Machine, Rate
 from benchmarks.cost_model.shapes import Shape
@@ -54,7 +57,7 @@ class Prediction:
     launches_s: float
     messages_s: float
     head_s: float
-    collectives: int
+    ledger: Ledger
     """Of the rank whose messages cost most."""
 
     @property
@@ -78,17 +81,14 @@ def predict(
     """Raises ValueError for a plan of another depth, a layout that cannot run it, and ranks that
     the machine has no figures for."""
     plan.check_depth(shape.layers)
-    of_ranks = [own_tasks([plan], layout, rank) for rank in range(layout.world)]
-    tasks = [prompt if work.phase == "prefill" else decode for prompt, (decode,) in of_ranks]
     layers_s = launches_s = 0.0
-    for stage in zip(*tasks, strict=True):
-        busy = [task for task in stage if task is not None]
-        rate = machine.rate(layout.world, len(busy))
-        layers_s += max(_stage_s(task, shape, work, rate) for task in busy)
-        launches_s += rate.stage_s * max(map(_launches, busy))
-    messages_s, collectives = _messages(plan, layout, shape, machine, work)
+    for busy, times in _busy(plan, layout, work.phase):
+        rate = machine.rate(layout.world, busy.ranks)
+        layers_s += times * max(_stage_s(task, shape, work, rate) for task in busy.loads)
+        launches_s += times * rate.stage_s * max(map(_launches, busy.loads))
+    messages_s, ledger = _messages(plan, layout, shape, machine, work)
     head_s = _head_s(layout, shape, machine, work)
-    return Prediction(layers_s, launches_s, messages_s, head_s, collectives)
+    return Prediction(layers_s, launches_s, messages_s, head_s, ledger)
 
 
 def dense_s(shape: Shape, machine: Machine, work: Work = TOKEN) -> float:
@@ -101,51 +101,84 @@ def dense_s(shape: Shape, machine: Machine, work: Work = TOKEN) -> float:
 def step_bytes(plan: LayerPlan, layout: Layout, rank: int, shape: Shape, work: Work) -> int:
     """What a rank reads in a decode step: weights, head, and the cache so far."""
     _, (tasks,) = own_tasks([plan], layout, rank)
-    held = sum(_numbers(task, shape, work) for task in tasks if task is not None)
+    held = sum(_numbers(_load(task), shape, work) for task in tasks if task is not None)
     head = layout.head(rank)
     return work.item * (held + (0 if head is None else shape.head(head[0])))
 
 
-def _stage_s(task: Task, shape: Shape, work: Work, rate: Rate) -> float:
+class _Load(NamedTuple):
+    """What a rank reads and multiplies in a stage."""
+
+    attentions: int
+    mlps: int
+    shard: Shard
+
+
+class _Busy(NamedTuple):
+    """A stage: how many ranks work, and what on."""
+
+    ranks: int
+    loads: frozenset[_Load]
+
+
+@lru_cache(maxsize=512)
+def _busy(plan: LayerPlan, layout: Layout, phase: Phase) -> tuple[tuple[_Busy, int], ...]:
+    """Every kind of stage, and how many there are of it."""
+    of_ranks = [own_tasks([plan], layout, rank) for rank in range(layout.world)]
+    tasks = [prompt if phase == "prefill" else decode for prompt, (decode,) in of_ranks]
+    found: Counter[_Busy] = Counter()
+    for stage in zip(*tasks, strict=True):
+        busy = [task for task in stage if task is not None]
+        found[_Busy(len(busy), frozenset(map(_load, busy)))] += 1
+    return tuple(found.items())
+
+
+def _load(task: Task) -> _Load:
+    return _Load(len(task.attentions), len(task.mlps), task.shard)
+
+
+def _stage_s(task: _Load, shape: Shape, work: Work, rate: Rate) -> float:
     reading = work.item * _numbers(task, shape, work)
     return max(reading / rate.bytes_per_s, 2 * _products(task, shape, work) / rate.flops_per_s)
 
 
-def _numbers(task: Task, shape: Shape, work: Work) -> int:
+def _numbers(task: _Load, shape: Shape, work: Work) -> int:
     """Weights, and the cache of the sequences; a prompt fills it and reads what is in it."""
     cache = work.batch * work.context * shape.cached(task.shard)
     attention = shape.attention(task.shard) + cache
-    return len(task.attentions) * attention + len(task.mlps) * shape.mlp(task.shard)
+    return task.attentions * attention + task.mlps * shape.mlp(task.shard)
 
 
-def _products(task: Task, shape: Shape, work: Work) -> float:
+def _products(task: _Load, shape: Shape, work: Work) -> float:
     """Multiply-adds; a token of the prompt attends to half of it on average."""
     seen = work.context / 2 if work.phase == "prefill" else work.context
     attention = shape.attention(task.shard) + seen * shape.scores(task.shard)
-    each = len(task.attentions) * attention + len(task.mlps) * shape.mlp(task.shard)
+    each = task.attentions * attention + task.mlps * shape.mlp(task.shard)
     return work.batch * work.tokens * each
 
 
-def _launches(task: Task) -> float:
+def _launches(task: _Load) -> float:
     """Layers' worth of launches: a stage of several layers runs fused, as one."""
-    return (bool(task.attentions) + bool(task.mlps)) / 2
+    return ((task.attentions > 0) + (task.mlps > 0)) / 2
 
 
 def _messages(
     plan: LayerPlan, layout: Layout, shape: Shape, machine: Machine, work: Work
-) -> tuple[float, int]:
-    """Seconds and collectives of the rank whose messages cost most."""
+) -> tuple[float, Ledger]:
+    """Seconds of the rank whose messages cost most, and its messages."""
     if layout.world == 1:
-        return 0.0, 0
+        return 0.0, Ledger()
+    # All ranks of a lane send alike.
+    ranks = [layout.lane_ranks(lane)[0] for lane in range(layout.lanes)]
     sizes = Sizes(hidden=shape.hidden, vocabulary=shape.vocabulary, item=work.item)
-    costs = []
-    for rank in range(layout.world):
-        ledgers = predict_messages(plan, layout, rank, sizes, batch=work.batch, prompt=work.context)
-        ledger = ledgers[work.phase == "decode"]
-        if work.whole_head:
-            ledger = _without_gathers(ledger)
-        costs.append((cost_of(ledger, machine), ledger.collectives))
-    return max(costs)
+    ledgers = [_ledger(plan, layout, rank, sizes, work) for rank in ranks]
+    return max(((cost_of(ledger, machine), ledger) for ledger in ledgers), key=itemgetter(0))
+
+
+def _ledger(plan: LayerPlan, layout: Layout, rank: int, sizes: Sizes, work: Work) -> Ledger:
+    both = predict_messages(plan, layout, rank, sizes, batch=work.batch, prompt=work.context)
+    ledger = both[work.phase == "decode"]
+    return _without_gathers(ledger) if work.whole_head else ledger
 
 
 def cost_of(ledger: Ledger, machine: Machine) -> float:

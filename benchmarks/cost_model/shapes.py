@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from cqil.engine.heads import Heads
@@ -58,7 +59,7 @@ class Shape:
         return self.layers * (self.attention(whole) + self.mlp(whole)) + ends
 
     def _held(self, shard: Shard) -> Heads:
-        return Heads.of(shard, self.heads, self.keys, self.size)
+        return _heads(shard, self.heads, self.keys, self.size)
 
     def with_layers(self, layers: int) -> Shape:
         return replace(self, layers=layers)
@@ -82,6 +83,9 @@ class Shape:
             raise ValueError(
                 f"{missing.args[0]}: missing in the configuration of {name}; give that of a LLaMA"
             ) from None
+
+
+_heads = cache(Heads.of)
 
 
 def _size(part: slice) -> int:

@@ -90,7 +90,7 @@ def test_slow_links_order_methods_by_their_messages():
     slow = machine(1e3)
     arms = [(PAIRS, LANES), (TWO_WAY, SHARDS), (DENSE, SHARDS)]
     times = [total(plan, layout, slow) for plan, layout in arms]
-    counts = [predict(plan, layout, SHAPE, slow).collectives for plan, layout in arms]
+    counts = [predict(plan, layout, SHAPE, slow).ledger.collectives for plan, layout in arms]
     assert counts == sorted(counts) == [5, 2 * 12 + 1 - 8, 2 * 12 + 1]
     assert times == sorted(times)
 
