@@ -11,14 +11,18 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from benchmarks.cost_model.machine import load_machine
 from benchmarks.files import write_atomically
 from reports import (
     background,
+    break_even,
     comparisons,
+    cost,
     curves,
     depth,
     figures,
     measures,
+    pareto,
     plans,
     scores,
     summary,
@@ -67,6 +71,8 @@ def build_report(results: Results) -> Report:
         "plans": plans.plans(results),
         "searches": figures.searches(results),
         "latency": figures.latency(results, latencies),
+        "pareto": pareto.pareto(results, perplexities, latencies),
+        "break-even": break_even.break_even_map(load_machine(break_even.MACHINE)),
     }
     drawn = {name: figure for name, figure in drawn.items() if figure is not None}
     own = [
@@ -78,6 +84,7 @@ def build_report(results: Results) -> Report:
         tables.bypass_table(bypass),
         tables.latency_table(results, latencies),
         tables.missing_table(results),
+        cost.validation_table(),
     ]
     published = tables.published_tables()
     html = _template().render(
