@@ -32,12 +32,12 @@ def pareto(results: Results, perplexities: pd.DataFrame, latencies: pd.DataFrame
     figure = Figure(figsize=(7.2, 3.4))
     panels = figure.subplots(1, 2, sharey=True)
     costs = {
-        "latency": "Time a decoded token takes",
-        "resources": "Time × ranks: device-seconds a token",
+        "latency": "Time a decoded token",
+        "resources": "Device-seconds a token",
     }
     for axes, (cost, label) in zip(panels, costs.items(), strict=True):
         _panel(axes, results, points, cost, paths)
-        axes.set_xlabel(f"{label}, relative to dense on one device", fontsize=7)
+        axes.set_xlabel(f"{label}, to dense on one device", fontsize=7)
         axes.set_xlim(left=0)
     panels[0].set_ylabel("Perplexity, relative to dense")
     panels[0].set_title(latency_machine(results), fontsize=7, loc="left")

@@ -24,6 +24,10 @@ rule draw_report:
         LATENCY,
         template="reports/page.html.j2",
         published="reports/published.yaml",
+        cost_model=[
+            "benchmarks/cost_model/presets.yaml",
+            "benchmarks/cost_model/published.yaml",
+        ],
         style="reports/paper.mplstyle",
         assets="config/assets.yaml",
     output:
