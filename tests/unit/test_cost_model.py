@@ -111,6 +111,14 @@ def test_products_bound_a_prompt_and_bytes_a_token():
     assert total(DENSE, work=prompt) < total(DENSE, on=slow_products, work=prompt)
 
 
+def test_a_token_of_a_prompt_attends_to_half_of_it():
+    work, rate = Work(phase="prefill", context=512), 1e6
+    weights = 4 * 64 * 64 + 3 * 64 * 96
+    scores = 2 * 64 * 512 / 2  # scores and values over half of the prompt
+    found = predict(DENSE, ONE_DEVICE, SHAPE, machine(flops_per_s=rate), work).layers_s
+    assert found == pytest.approx(12 * 2 * 512 * (weights + scores) / rate)
+
+
 def test_launches_are_paid_once_a_stage():
     extra = total(PAIRS, on=machine(stage_s=1e-3)) - total(PAIRS)
     assert extra == pytest.approx(8e-3)
