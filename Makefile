@@ -46,6 +46,9 @@ bench: env  ## Compare the engine with its rivals on this machine (about 8 minut
 	$(BIN)/python -m benchmarks bench --model resources/models/smollm2-135m-instruct/manifest.json --out results/bench/bench.json
 	$(BIN)/python -m reports.bench results/bench/bench.json --out results/bench/bench.md
 
+probe: env  ## Measure this machine for the cost model (about 2 minutes on 2 cores)
+	$(BIN)/python -m benchmarks probe --out results/probe/probe.json
+
 quality: env  ## Lint, formats, types, import directions, workflow lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -71,4 +74,4 @@ unlock: env  ## After a crash or power cut: release the lock, then run the same 
 clean:  ## Remove results; models, texts and tasks stay
 	rm -rf results .snakemake
 
-.PHONY: help env reproduce smoke reproduce-full rules bypass test bench quality style schemas why unlock clean
+.PHONY: help env reproduce smoke reproduce-full rules bypass test bench probe quality style schemas why unlock clean

@@ -6,6 +6,7 @@ Modules are imported by the command that needs them, so that fetching a wheel ne
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -240,6 +241,78 @@ def bench(
     runtime = Runtime(device=device, dtype=dtype, threads=threads, seed=seed)
     workload = Workload(prompt_tokens=prompt_tokens, new_tokens=new_tokens, rounds=rounds)
     write_json(out, run_bench(read_json(model), workload, runtime).model_dump())
+
+
+@app.command()
+def probe(
+    out: Out,
+    ranks: Annotated[
+        list[int] | None, typer.Option(min=2, help="Besides one; 2 if left out")
+    ] = None,
+    shape: Annotated[str | None, typer.Option(help="Model whose decode steps are timed")] = None,
+    layers: Annotated[int | None, typer.Option(min=4, help="How many of its layers")] = None,
+    device: Device = "auto",
+    dtype: Annotated[str | None, typer.Option(help="As above; what suits the device")] = None,
+    threads: Threads = 2,
+) -> None:
+    """Measure this machine for the cost model: messages, memory, launches, decode steps."""
+    from benchmarks.cost_model.shapes import shape_named
+    from benchmarks.files import write_json
+    from benchmarks.probe import probe as run_probe
+    from benchmarks.runtime import Runtime
+
+    runtime = Runtime(device=device, dtype="float32", threads=threads, seed=0)
+    kind = runtime.start()
+    runtime = replace(runtime, dtype=dtype or {"cpu": "float32", "cuda": "bfloat16"}[kind])
+    wanted = None if shape is None else shape_named(shape)
+    if wanted is not None and layers is not None:
+        wanted = wanted.with_layers(layers)
+    write_json(out, run_probe(runtime, ranks, shape=wanted).model_dump())
+
+
+@app.command()
+def plan(
+    rule: Annotated[str, typer.Argument(help="Method, such as uniform, cosine or shortgpt")],
+    model: Annotated[str, typer.Option(help="LLaMA directory, hub id or manifest")],
+    text: Annotated[list[Path], typer.Option(help="Plain text, or documents as JSON lines")],
+    out: Out,
+    depth: Annotated[int | None, typer.Option(min=1, help="Stages left")] = None,
+    speedup: Annotated[float | None, typer.Option(help="Instead: layers over stages")] = None,
+    latency_budget: Annotated[float | None, typer.Option(help="Instead: ms a token")] = None,
+    machine: Annotated[str | None, typer.Option(help="Of the budget: preset or probe file")] = None,
+    lanes: Annotated[int, typer.Option(min=1, help="Of the budget: ranks of a group")] = 1,
+    shards: Annotated[int, typer.Option(min=1, help="Of the budget: ranks of a layer")] = 1,
+    option: Annotated[str, typer.Option(help="Further options of the rule, as JSON")] = "{}",
+    documents: Annotated[int, typer.Option(min=1, help="Of each text")] = 4,
+    window: Window = 256,
+    grid: Annotated[int, typer.Option(min=1, help="Places to try, where not all are")] = 13,
+    device: Device = "auto",
+    dtype: Dtype = "float32",
+    threads: Threads = 2,
+) -> None:
+    """Choose a plan for a model: a rule's search over your text, to a depth or a latency."""
+    from rich.console import Console
+
+    from benchmarks.planning import make_plan, target_options
+    from benchmarks.runtime import Runtime
+    from cqil.drawing import draw_plan
+
+    options = target_options(
+        {"method": rule, **json.loads(option)},
+        depth=depth,
+        speedup=speedup,
+        budget_ms=latency_budget,
+        machine=machine,
+        layout=(lanes, shards),
+        model=model,
+        out=out,
+        dtype=dtype,
+    )
+    runtime = Runtime(device=device, dtype=dtype, threads=threads, seed=0)
+    found = make_plan(
+        options, model, text, out, documents=documents, window=window, grid=grid, runtime=runtime
+    )
+    Console().print(draw_plan(found))
 
 
 def save(out: Path, result: Result) -> None:

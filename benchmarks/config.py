@@ -16,7 +16,7 @@ from benchmarks.assets import TABLE
 from benchmarks.files import write_json
 from benchmarks.pairs import TASKS
 from benchmarks.paths import AGAIN
-from benchmarks.record import Result
+from benchmarks.record import Probe, Result
 from benchmarks.sections import Count, Latency, Section, explain
 from cqil.method import Method
 
@@ -184,6 +184,7 @@ def json_schemas() -> dict[str, dict[str, Any]]:
     return {
         "config.schema.json": config,
         "result.schema.json": TypeAdapter(Result).json_schema(),
+        "probe.schema.json": Probe.model_json_schema(),
     }
 
 

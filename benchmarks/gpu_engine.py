@@ -233,12 +233,14 @@ def configuration(size: str) -> LlamaConfig:
     )
 
 
-def random_reader(config: LlamaConfig, device: str) -> Callable[..., torch.Tensor | None]:
+def random_reader(
+    config: LlamaConfig, device: str, dtype: torch.dtype | None = None
+) -> Callable[..., torch.Tensor | None]:
     """Tensors of the shapes that the configuration names, made when they are asked for."""
     from cqil.engine.checkpoint import shapes
 
     wanted = shapes(config, dense_plan(config.num_hidden_layers))
-    dtype = torch.bfloat16 if device == "cuda" else torch.float32
+    dtype = dtype or (torch.bfloat16 if device == "cuda" else torch.float32)
 
     def read(name: str, *index: slice) -> torch.Tensor | None:
         if name not in wanted:

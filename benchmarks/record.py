@@ -250,6 +250,63 @@ class Bench(Schema):
     )
 
 
+class MessageRecord(Schema):
+    """One kind of message of one size between ranks."""
+
+    kind: Literal["all_reduce", "broadcast", "send"]
+    ranks: int = Field(description="How many it joins")
+    mode: Literal["eager", "graph", "loaded"] = Field(
+        description="Back to back, replayed in a CUDA graph, or between products, as in a model"
+    )
+    size: int = Field(description="Bytes")
+    seconds: list[float] = Field(
+        min_length=1,
+        description="Of one message, by round; slowest rank. What a message adds to its load can "
+        "be negative where the machine is disturbed",
+    )
+
+
+class RateRecord(Schema):
+    """A large copy, read or product, by several ranks at the same time."""
+
+    what: Literal["copy", "read", "multiply"]
+    ranks: int = Field(description="Ranks there are; each has threads / ranks of the threads")
+    readers: int = Field(description="How many of them work at the same time")
+    amount: float = Field(description="Bytes, or floating-point operations, of one rank")
+    seconds: list[float] = Field(min_length=1, description="By round; slowest rank")
+
+
+class StepsRecord(Schema):
+    """Decode steps of the engine over random weights, by several ranks at the same time."""
+
+    mode: Literal["eager", "graph"]
+    ranks: int
+    readers: int
+    stages: int = Field(description="The same layers in fewer stages read the same bytes")
+    bytes: int = Field(description="Weights and cache that a step reads, a rank")
+    seconds: list[float] = Field(min_length=1, description="Of one step, by round; slowest rank")
+
+
+class LaunchRecord(Schema):
+    """A small operation, back to back."""
+
+    mode: Literal["eager", "graph"]
+    seconds: list[float] = Field(min_length=1, description="Of one operation, by round")
+
+
+class Probe(Schema):
+    """What this machine does a second, and what messages between its ranks cost."""
+
+    schema_version: Literal[1] = 1
+    kind: Literal["probe"] = "probe"
+    provenance: Provenance
+    shape: dict[str, Any] = Field(description="Sizes of the model whose decode steps were timed")
+    messages: list[MessageRecord] = Field(description="Empty where there is one device")
+    rates: list[RateRecord]
+    steps: list[StepsRecord]
+    launches: list[LaunchRecord]
+
+
 Result = PerplexityResult | ChoicesResult | GenerationResult | LatencyResult
 _ADAPTER: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field(discriminator="kind")])
 

@@ -23,12 +23,12 @@ def stages(draw, members, largest, ladder=()):
 
 
 @st.composite
-def plans(draw, own_prefill=False, shallowest=1, deepest=12, largest=4):
+def plans(draw, own_prefill=False, shallowest=1, deepest=12, largest=4, laddered=True):
     """Any plan; with `own_prefill`, a prompt that may run more layers, grouped otherwise."""
     num_layers = draw(st.integers(shallowest, deepest))
     role = draw(st.lists(st.sampled_from(ROLES), min_size=num_layers, max_size=num_layers))
     role[draw(st.integers(0, num_layers - 1))] = "decode"
-    ladder = range(*draw(ladders(num_layers)))
+    ladder = range(*draw(ladders(num_layers))) if laddered else range(0)
     for layer in ladder:
         role[layer] = role[layer] if role[layer] in WHOLE else "dropped"
     decoding = [m for layer in range(num_layers) for m in members(layer, role[layer], "decode")]

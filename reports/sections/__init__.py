@@ -16,6 +16,7 @@ from reports.sections import (
     generation,
     latency,
     plans,
+    projection,
     provenance,
     quality,
     rules,
@@ -34,6 +35,7 @@ SECTIONS: list[Callable[[Results, Estimates], Section | None]] = [
     plans.section,
     searches.section,
     latency.section,
+    projection.section,
     claims.section,
     provenance.section,
 ]

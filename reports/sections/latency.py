@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports import background, realised, steps, tradeoff
+from reports import background, pareto, realised, steps, tradeoff
 from reports.estimates import Estimates
 from reports.latency_checks import checks
 from reports.latency_figure import latency_figure
@@ -75,7 +75,15 @@ def _more(results: Results, estimates: Estimates) -> list[Drawing]:
         "alone would give; markers tell what ran it.",
         lambda: tradeoff.speed_by_group_size(results, estimates.latencies),
     )
-    return [quality, sizes, _steps(results)]
+    front = Drawing(
+        "pareto",
+        "Perplexity against time, and against device-seconds",
+        "Quality against time and against time × ranks; the line joins what nothing else beats in "
+        "both. Hollow: perplexity not measured. At the upper edge: twenty times the dense "
+        "perplexity, or more.",
+        lambda: pareto.pareto(results, estimates.perplexities, estimates.latencies),
+    )
+    return [quality, front, sizes, _steps(results)]
 
 
 def _steps(results: Results) -> Drawing:

@@ -36,7 +36,7 @@ def shared(tmp_path_factory):
     return dense, workbench(dense, tmp_path_factory.mktemp("answers"))
 
 
-@given(plan=plans(shallowest=6, deepest=6))
+@given(plan=plans(shallowest=6, deepest=6, laddered=False))
 @settings(max_examples=100)
 def test_loss_and_divergence_are_the_references(shared, plan):
     dense, bench = shared

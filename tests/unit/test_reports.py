@@ -175,7 +175,7 @@ def test_page_stands_alone(html):
     assert links
     assert all(link.startswith(("#", "data:")) for link in links)
     assert not re.search(r"<script|<link|@import|url\((?!#)", html)
-    assert html.count("<svg") == 9
+    assert html.count("<svg") == 11
 
 
 def test_page_says_what_must_be_said(html):

@@ -27,6 +27,10 @@ rule draw_report:
         template="reports/page.html.j2",
         claims=CLAIMS,
         history=HISTORY,
+        cost_model=[
+            "benchmarks/cost_model/presets.yaml",
+            "benchmarks/cost_model/published.yaml",
+        ],
         style="reports/paper.mplstyle",
         assets="config/assets.yaml",
     output:

@@ -1,0 +1,1 @@
+"""What a step costs, from a plan, a layout, a model's sizes and a machine. Imports no torch."""

@@ -1,0 +1,191 @@
+"""`python -m benchmarks plan`: one rule over one model, from text to a plan's manifest.
+
+It does what the workflow does for a variant: similarity, the rule's search, the choice. What was
+found lies in a folder beside the manifest, so a run that was cut off goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from baselines.registry import methods
+from benchmarks.calibration import write_search, write_similarity
+from benchmarks.config import parse_method
+from benchmarks.cost_model.budget import Fit, depth_within
+from benchmarks.cost_model.machine import Machine, load_machine
+from benchmarks.cost_model.model import Work
+from benchmarks.cost_model.shapes import Shape
+from benchmarks.files import read_json, sha256_file, write_atomically, write_json
+from benchmarks.models import prepare_model
+from benchmarks.runtime import Runtime
+from benchmarks.variants import write_variant
+from cqil.engine.layout import Layout
+from cqil.plan import LayerPlan
+from cqil.selection.grouping import Grouping
+
+
+def make_plan(
+    options: dict[str, Any],
+    model: str,
+    texts: Sequence[Path],
+    out: Path,
+    *,
+    documents: int,
+    window: int,
+    grid: int,
+    runtime: Runtime,
+) -> LayerPlan:
+    """Writes the manifest to `out`, and what led to it into the folder of its name."""
+    method = parse_method("plan", options)
+    work, began = out.with_suffix(""), time.monotonic()
+    manifest = model_manifest(model, work)
+    prepared = [_documents(path, work / "texts") for path in texts]
+    similarity = search = None
+    if method.needs_similarity:
+        similarity = work / "similarity.json"
+        asked = _asked(manifest, prepared, documents, window)
+        if not _is_of(similarity, asked):
+            write_similarity(manifest, prepared, documents, window, runtime, similarity)
+            write_json(_note(similarity), asked)
+    if method.search_key is not None:
+        search = work / "search" / f"{method.search_key}.json"
+        # Its single answers are stored, so a finished search is only read again.
+        write_search(options, manifest, prepared, documents, window, grid, runtime, search)
+    plan = write_variant(out.stem, options, manifest, similarity, search, out)
+    calibration = {
+        "texts": {path.name: sha256_file(path) for path in texts},
+        "documents": documents,
+        "window": window,
+        "tokens": documents * window * len(texts) if similarity or search else 0,
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    write_json(out, read_json(out) | {"calibration": calibration})
+    return plan
+
+
+def target_options(
+    options: dict[str, Any],
+    *,
+    depth: int | None,
+    speedup: float | None,
+    budget_ms: float | None,
+    machine: str | None,
+    layout: tuple[int, int],
+    model: str,
+    out: Path,
+    dtype: str,
+) -> dict[str, Any]:
+    """The rule's options with the depth or speed-up that is asked for. `layout`: lanes, shards."""
+    for key, value in (("depth", depth), ("speedup", speedup)):
+        if value is not None:
+            options = options | {key: value}
+    if budget_ms is None:
+        return options
+    if machine is None:
+        raise ValueError("machine: missing; a latency budget needs a preset or a probe file")
+    manifest = read_json(model_manifest(model, out.with_suffix("")))
+    lanes, shards = layout
+    options, fit = with_budget(
+        options,
+        budget_ms,
+        manifest,
+        load_machine(machine),
+        Layout(lanes=lanes, shards=shards),
+        Work(item=4 if dtype == "float32" else 2),
+    )
+    print(
+        f"depth {fit.depth}: {fit.predicted_ms:.3g} ms a token predicted on {machine}, "
+        f"dense {fit.dense_ms:.3g} ms (projected)",
+        file=sys.stderr,
+    )
+    return options
+
+
+def model_manifest(model: str, work: Path) -> Path:
+    """`model` itself where it is a manifest; else one of the directory or hub id."""
+    if Path(model).is_file():
+        return Path(model)
+    prepare_model(model, None, work / "model")
+    return work / "model" / "manifest.json"
+
+
+def with_budget(
+    options: dict[str, Any],
+    budget_ms: float,
+    manifest: dict[str, Any],
+    machine: Machine,
+    layout: Layout,
+    work: Work,
+) -> tuple[dict[str, Any], Fit]:
+    """The options with the depth that the budget leaves. Raises ValueError where none fits, and
+    where the options name a depth already or the rule takes none."""
+    name = str(options.get("method"))
+    kind = methods().get(name)
+    if kind is not None and "depth" not in kind.model_fields:
+        raise ValueError(f"latency_budget: {name} takes no depth; choose another rule")
+    if given := [key for key in ("depth", "speedup") if key in options]:
+        raise ValueError(f"latency_budget: {given[0]} is given too; give one of them")
+    grouping = kind is not None and issubclass(kind, Grouping)
+    size = None
+    if grouping:
+        # Any depth will do to learn the size that the rule falls back to.
+        size = parse_method("plan", options | {"depth": manifest["num_layers"] - 1}).group_size  # type: ignore[attr-defined]
+    config = read_json(Path(manifest["path"]) / "config.json")
+    shape = Shape.of_config(manifest["name"], config)
+    fit = depth_within(budget_ms, shape, machine, group_size=size, layout=layout, work=work)
+    return options | {"depth": fit.depth}, fit
+
+
+def _documents(path: Path, folder: Path) -> Path:
+    """The text as calibration documents; files of the workflow are taken as they are.
+
+    Of plain text, paragraphs are joined until a part is long enough to fill a window.
+    Raises ValueError where there is no such file.
+    """
+    if not path.is_file():
+        raise ValueError(f"text: {path} is no file; give plain text, or documents as JSON lines")
+    if path.suffix == ".jsonl":
+        return path
+    rows = []
+    for part in _parts(path.read_text(encoding="utf-8")):
+        digest = hashlib.sha256(part.encode()).hexdigest()
+        rows.append({"sha256": digest, "part": "calibration", "text": part})
+    out = folder / f"{path.stem}.jsonl"
+    lines = [json.dumps(row) for row in sorted(rows, key=lambda row: row["sha256"])]
+    write_atomically(out, "\n".join(lines) + "\n")
+    return out
+
+
+PART_CHARACTERS = 8192
+"""More than the tokens of any usual window."""
+
+
+def _parts(text: str) -> list[str]:
+    """Consecutive parts, cut between paragraphs once they are long."""
+    parts, current = [], ""
+    for paragraph in text.split("\n\n"):
+        current += paragraph + "\n\n"
+        if len(current) >= PART_CHARACTERS:
+            parts.append(current.strip())
+            current = ""
+    return [*parts, current.strip()] if current.strip() else parts
+
+
+def _asked(manifest: Path, texts: list[Path], documents: int, window: int) -> dict[str, Any]:
+    digests = {path.name: sha256_file(path) for path in texts}
+    model = read_json(manifest)["sha256"]
+    return {"model": model, "texts": digests, "documents": documents, "window": window}
+
+
+def _note(path: Path) -> Path:
+    return path.with_suffix(".asked.json")
+
+
+def _is_of(path: Path, asked: dict[str, Any]) -> bool:
+    return path.exists() and _note(path).exists() and read_json(_note(path)) == asked
