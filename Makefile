@@ -42,6 +42,9 @@ bench: env  ## Compare the engine with its rivals on this machine (about 8 minut
 	$(BIN)/python -m benchmarks bench --model resources/models/smollm2-135m-instruct/manifest.json --out results/bench/bench.json
 	$(BIN)/python -m reports.bench results/bench/bench.json --out results/bench/bench.md
 
+regress: env  ## Compare this tree with revision BASE: exact counts and times (about a minute)
+	$(BIN)/python -m benchmarks.regress gate $(if $(BASE),--base "$(BASE)") --out results/regress/gate.json $(GATE)
+
 quality: env  ## Lint, formats, types, import directions, workflow lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -67,4 +70,4 @@ unlock: env  ## After a crash or power cut: release the lock, then run the same 
 clean:  ## Remove results; models, texts and tasks stay
 	rm -rf results .snakemake
 
-.PHONY: help env reproduce smoke reproduce-full rules test bench quality style schemas why unlock clean
+.PHONY: help env reproduce smoke reproduce-full rules test bench regress quality style schemas why unlock clean
