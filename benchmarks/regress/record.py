@@ -16,7 +16,7 @@ class Effort(Schema):
     pairs: int = Field(default=3, ge=2, description="Pairs of processes, at least")
     most_pairs: int = Field(default=6, ge=2, description="Pairs of processes, at most")
     rounds: int = Field(default=10, ge=5, description="Rounds of a pair; each runs both sides")
-    budget_s: float = Field(default=60, gt=0, description="No pair is added after so many seconds")
+    budget_s: float = Field(default=30, gt=0, description="No pair is added after so many seconds")
     threads: int = Field(default=1, ge=1)
     device: Literal["cpu", "cuda"] = "cpu"
     seed: int = Field(default=0, ge=0)

@@ -18,7 +18,8 @@ class Worker:
 
     def __init__(self, script: str, tree: Path, options: dict[str, Any], threads: int = 1) -> None:
         """The script starts at once; the first `answer` waits for it."""
-        self.tree, self._errors = tree, tempfile.TemporaryFile()
+        self.tree = tree
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         # -P: the script's own folder must not hide other modules.
         self._process = subprocess.Popen(
             [sys.executable, "-P", str(SCRIPTS / script), json.dumps(options)],
