@@ -54,7 +54,7 @@ def test_at_the_limit_itself_few_fail():
 
 
 def test_one_pair_of_processes_would_raise_false_alarms():
-    """Why processes are started anew: by rounds alone, what two differ by for life looks certain."""
+    """Why processes start anew: by rounds alone, what two differ by for life looks certain."""
     assert share_slower(0, 0.04, pairs=1) >= 0.08
     assert share_slower(0, 0.04, pairs=6) <= 0.01
 

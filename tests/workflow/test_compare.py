@@ -115,9 +115,10 @@ def test_bad_input_is_one_line_and_two(measured, tmp_path):
     assert "cannot be paired" in done.stderr
 
 
-def test_benchmarks_of_the_engine_run_and_are_not_among_the_tests():
-    command = [sys.executable, "-m", "pytest", "-q", "benchmarks/bench_engine.py"]
+def test_benchmarks_of_the_engine_run():
+    command = [sys.executable, "-m", "pytest", "benchmarks/bench_engine.py"]
     done = subprocess.run(
         [*command, "--benchmark-disable"], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    assert "6 passed" in done.stdout, done.stdout
+    assert done.returncode == 0, done.stdout
+    assert "......" in done.stdout
