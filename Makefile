@@ -49,6 +49,9 @@ bench: env  ## Compare the engine with its rivals on this machine (about 8 minut
 probe: env  ## Measure this machine for the cost model (about 2 minutes on 2 cores)
 	$(BIN)/python -m benchmarks probe --out results/probe/probe.json
 
+regress: env  ## Compare this tree with revision BASE: exact counts and times (about a minute)
+	$(BIN)/python -m benchmarks.regress gate $(if $(BASE),--base "$(BASE)") --out results/regress/gate.json $(GATE)
+
 quality: env  ## Lint, formats, types, import directions, workflow lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -74,4 +77,4 @@ unlock: env  ## After a crash or power cut: release the lock, then run the same 
 clean:  ## Remove results; models, texts and tasks stay
 	rm -rf results .snakemake
 
-.PHONY: help env reproduce smoke reproduce-full rules bypass test bench probe quality style schemas why unlock clean
+.PHONY: help env reproduce smoke reproduce-full rules bypass test bench probe regress quality style schemas why unlock clean

@@ -1,0 +1,140 @@
+"""Exact counts of one tree: `python -P counting_worker.py`, the tree on PYTHONPATH; prints JSON.
+
+Run by its path, like the timing worker and for the same reason. Calls are counted where PyTorch
+dispatches them, so a message that bypasses the engine's own ledger is seen too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import LlamaConfig, LlamaForCausalLM
+
+import cqil
+from cqil.engine import Engine, Gang, Layout
+from cqil.plan import LayerPlan, dense_plan, kept_layers_plan, uniform_plan
+
+LAYERS = 8
+PLANS: dict[str, LayerPlan] = {
+    "dense": dense_plan(LAYERS),
+    "cqil-p2": uniform_plan(LAYERS, 2, 8, 2),
+    "cqil-p2-d1": uniform_plan(LAYERS, 2, 8, 2, 1),
+    "cqil-p4": uniform_plan(LAYERS, 0, 8, 4),
+    "uls": kept_layers_plan(LAYERS, [0, 2, 5, 7], prompt_dense=True),
+    "removal": kept_layers_plan(LAYERS, [0, 1, 2, 3, 7]),
+}
+LANES, SHARDS = {"lanes": 2}, {"shards": 2}
+SPREAD: list[tuple[str, dict[str, int]]] = [
+    ("cqil-p2", LANES),
+    ("cqil-p2-d1", LANES),
+    ("dense", SHARDS),
+    ("cqil-p2", SHARDS),
+    ("cqil-p4", SHARDS),
+    ("uls", SHARDS),
+    ("removal", SHARDS),
+]
+"""What is counted on two ranks: CQIL, tensor parallelism, and groups inside the latter."""
+SHAPE = {
+    "vocab_size": 64,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": LAYERS,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "bos_token_id": None,
+    "eos_token_id": None,
+}
+PROMPT_TOKENS = 5
+Counts = dict[str, int]
+
+
+class Calls(TorchDispatchMode):
+    """Counts operators, and the bytes of the messages among them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter(ops=0, collectives=0, messages=0, message_bytes=0)
+
+    def __torch_dispatch__(
+        self, operator: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        self.counts["ops"] += 1
+        if operator.namespace == "c10d":
+            name = operator._schema.name.removeprefix("c10d::").rstrip("_")
+            kind = "messages" if name in ("send", "recv") else "collectives"
+            self.counts[kind] += 1
+            # A gather's first argument is its result, the second what leaves.
+            sent = args[1] if name.startswith("allgather") else args[0]
+            tensors = [sent] if isinstance(sent, torch.Tensor) else sent
+            self.counts["message_bytes"] += sum(tensor.nbytes for tensor in tensors)
+        return operator(*args, **(kwargs or {}))
+
+
+def count(rank: int, plan: str, layout: dict[str, int]) -> dict[str, Counts]:
+    """Phase -> quantity -> count, on one rank."""
+    torch.manual_seed(0)
+    dense = LlamaForCausalLM(LlamaConfig(**SHAPE))
+    engine = Engine.from_dense(dense, PLANS[plan], layout=Layout(**layout), rank=rank)
+    prompt_BT = torch.arange(1, 1 + PROMPT_TOKENS)[None]
+    engine.prefill(prompt_BT, max_tokens=PROMPT_TOKENS + 1)
+    prefill = _counted(lambda: engine.prefill(prompt_BT, max_tokens=PROMPT_TOKENS + 1))
+    decode = _counted(lambda: engine.decode_step(prompt_BT[:, -1]))
+    prefill |= _known(_executed, lambda: engine.program.prefill)
+    decode |= _known(_executed, lambda: engine.program.decode[0])
+    decode |= _known(_bytes_read, lambda: engine.step_bytes)
+    return {"prefill": prefill, "decode": decode, "held": {"weight_bytes": engine.weight_bytes}}
+
+
+def _counted(call: Any) -> Counts:
+    with FlopCounterMode(display=False) as flops, Calls() as calls:
+        call()
+    return dict(calls.counts) | {"flops": flops.get_total_flops()}
+
+
+def _known(counts: Callable[[Any], Counts], of: Callable[[], Any]) -> Counts:
+    """Old trees lack some of what is counted; the gate then says so."""
+    try:
+        return counts(of())
+    except AttributeError:
+        return {}
+
+
+def _bytes_read(step_bytes: int) -> Counts:
+    return {"bytes_read": step_bytes}
+
+
+def _executed(runners: list) -> Counts:
+    return {
+        "attentions": sum(len(runner.task.attentions) for runner in runners),
+        "mlps": sum(len(runner.task.mlps) for runner in runners),
+    }
+
+
+def count_all() -> dict[str, Counts]:
+    """CASE/PHASE -> quantity -> count."""
+    found = {plan: count(0, plan, {}) for plan in PLANS}
+    with Gang(2) as gang:
+        for plan, layout in SPREAD:
+            way = next(iter(layout))
+            for rank, counts in enumerate(gang.run(count, plan, layout)):
+                found[f"{plan}-2-{way}-rank-{rank}"] = counts
+    return {f"{case}/{phase}": counts for case, of in found.items() for phase, counts in of.items()}
+
+
+def main() -> None:
+    """What libraries print goes to standard error."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    torch.set_num_threads(1)
+    print(json.dumps({"cqil": cqil.__file__, "counts": count_all()}), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()
