@@ -135,7 +135,7 @@ def test_latency_tells_how_deep_steps_went_and_skips_ranks(dense, manifest, tmp_
         early(manifest, tmp_path),
         variant(manifest, tmp_path, "falling", method="skipdecode", **falling),
     ]
-    workload = Latency(prompt_tokens=5, new_tokens=4, batch=2, rounds=3, ranks=[2])
+    workload = Latency(prompt_tokens=5, new_tokens=4, batch=2, rounds=5, ranks=[2])
     results = {(r.path, r.variant): r for r in measure_latency(variants, workload, CPU)}
     prompt_BT = random_prompt(dense.config.vocab_size, 2, 5, CPU.seed)
     engine = Engine.from_dense(dense, dense_plan(4), exits=RULE)
@@ -143,7 +143,7 @@ def test_latency_tells_how_deep_steps_went_and_skips_ranks(dense, manifest, tmp_
     deepest = [max(depth_B.tolist()) for depth_B in engine.depths]
     assert results["engine", "early"].layers == fmean(deepest) < 4
     assert results["engine", "early"].exits == RULE.to_dict()
-    assert len(results["engine", "early"].samples) == 3 * (1 + 4)
+    assert len(results["engine", "early"].samples) == 5 * (1 + 4)
     assert results["engine", "falling"].layers == fmean([4, 3, 2, 2])
     assert results["engine", "dense"].layers is None
     assert results["ranks-2", "falling"].layers == fmean([4, 3, 2, 2])
