@@ -5,10 +5,14 @@ Does grouping beat removal at the same depth? And what does a bypass do to the s
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+
 import pandas as pd
 
+from cqil.selection.dynamic import summed
 from reports.load import Results, Variant
-from reports.measures import perplexity, perplexity_ratio, perplexity_value
+from reports.measures import DENSE, perplexity, perplexity_ratio, perplexity_value
 from reports.style import bypass_mode
 
 
@@ -60,7 +64,10 @@ SEARCHED = ("uniform", "dynamic")
 
 
 def searched_against_others(results: Results) -> pd.DataFrame:
-    """`dynamic` against the best of each kind at its depth; ratios above 1 favour it."""
+    """`dynamic` against the best of each kind at its depth; ratios above 1 favour it.
+
+    Beside what it measured, what it predicted: in nats, of both plans, NaN where not known.
+    """
     scored = scored_variants(results)
     rows = []
     for own in (variant for variant in scored if variant.method == "dynamic"):
@@ -70,9 +77,25 @@ def searched_against_others(results: Results) -> pd.DataFrame:
                 continue
             other = _best(results, rivals)
             ratio = perplexity_ratio(results, other, own.name)
-            rows.append((own.plan.depth, own.name, kind, other, ratio, ratio.verdict(1)))
+            nats = _nats(results, own, results.variants[other])
+            rows.append((own.plan.depth, own.name, kind, other, ratio, ratio.verdict(1), *nats))
     columns = ["depth", "variant", "kind", "other", "ratio", "verdict"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=[*columns, *NATS])
+
+
+NATS = ["own_summed", "other_summed", "own_excess", "other_excess"]
+"""Costs that the search of `dynamic` sums for a plan, and the measured loss above dense."""
+
+
+def _nats(results: Results, own: Variant, other: Variant) -> Iterator[float]:
+    for variant in (own, other):
+        # Costs are those of groups with its own bypass.
+        alike = variant.plan.max_group_size == 1 or bypass_mode(variant) == bypass_mode(own)
+        cost = summed(own.search, variant.plan) if alike and own.search else None
+        yield math.nan if cost is None else cost
+    dense = perplexity_value(results, DENSE)
+    for variant in (own, other):
+        yield math.log(perplexity_value(results, variant.name) / dense)
 
 
 def bypass_modes(results: Results) -> pd.DataFrame:

@@ -52,6 +52,8 @@ class Variant:
     exits: dict[str, Any] | None = None
     layers: float | None = None
     """Mean layers of a decoded token of its perplexity, where tokens leave early."""
+    search: dict[str, Any] | None = None
+    """What its search found, where the method has one."""
 
     @property
     def depth(self) -> float:
@@ -172,7 +174,13 @@ def _variants(folder: Path, names: list[str]) -> tuple[dict[str, Variant], Model
         data = _read(path, "run the workflow again")
         plan = LayerPlan.from_dict(data["plan"])
         found[name] = Variant(
-            name, data["method"], data["family"], data["options"], plan, data.get("exits")
+            name,
+            data["method"],
+            data["family"],
+            data["options"],
+            plan,
+            data.get("exits"),
+            search=data.get("search"),
         )
         own = Model(**{key: data["model"][key] for key in Model.model_fields})
         model = model or own

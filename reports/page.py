@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
+from functools import cached_property
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
@@ -22,24 +23,53 @@ from reports.style import INK, paper
 from reports.tables import Table
 
 
-@dataclass(frozen=True)
 class Report:
     """Everything that is written, before it is written."""
 
-    html: str
-    figures: dict[str, Figure]
-    tables: list[Table]
+    def __init__(self, results: Results) -> None:
+        self.results, self.estimates = results, Estimates(results)
+        self.sections = list(_sections(results, self.estimates))
+
+    @cached_property
+    def figures(self) -> dict[str, Figure]:
+        drawings = [drawing for section in self.sections for drawing in section.drawings]
+        return {d.name: d.figure for d in drawings if d.figure is not None}
+
+    @property
+    def tables(self) -> list[Table]:
+        shown = [table for section in self.sections for table in section.tables]
+        return [table for table in shown if table.place != "page"]
+
+    @cached_property
+    def html(self) -> str:
+        return _template().render(
+            results=self.results,
+            headline=[
+                *summary.headline(self.results, self.estimates.perplexities),
+                *summary.accuracy_range(self.estimates.accuracies),
+            ],
+            sections=self.sections,
+            findings=[finding for section in self.sections for finding in section.findings],
+            machines=background.machines(self.results),
+            svg=_svg,
+            command=background.report_command,
+        )
 
 
 def write_report(results: Path, out: Path) -> Path:
     """Draws the results of one folder into another; returns the page's path."""
-    report = build_report(load_results(results))
-    for name, figure in report.figures.items():
-        _save(figure, out / "figures", name)
+    report = Report(load_results(results))
+    with ProcessPoolExecutor() as pool:
+        saving = [
+            pool.submit(_save, figure, out / "figures", name)
+            for name, figure in report.figures.items()
+        ]
+        html = report.html
+        for saved in saving:
+            saved.result()
     for table in report.tables:
         table.write(out / "tables")
-    page = out / "report.html"
-    write_atomically(page, report.html)
+    write_atomically(page := out / "report.html", html)
     return page
 
 
@@ -67,32 +97,6 @@ def _sections(results: Results, estimates: Estimates) -> Iterator[Section]:
     for make in SECTIONS:
         if (section := make(results, estimates)) is not None:
             yield section
-
-
-def build_report(results: Results) -> Report:
-    """Every section with its figures drawn, and the page around them."""
-    estimates = Estimates(results)
-    sections = list(_sections(results, estimates))
-    drawings = [drawing for section in sections for drawing in section.drawings]
-    html = _template().render(
-        results=results,
-        headline=[
-            *summary.headline(results, estimates.perplexities),
-            *summary.accuracy_range(estimates.accuracies),
-        ],
-        sections=sections,
-        findings=[finding for section in sections for finding in section.findings],
-        machines=background.machines(results),
-        svg=_svg,
-        command=background.report_command,
-    )
-    figures = {d.name: d.figure for d in drawings if d.figure is not None}
-    return Report(html, figures, _tables(sections))
-
-
-def _tables(sections: list[Section]) -> list[Table]:
-    shown = [table for section in sections for table in section.tables]
-    return [table for table in shown if table.place != "page"]
 
 
 def _template() -> Template:

@@ -175,6 +175,7 @@ def _messages(
     return max(((cost_of(ledger, machine), ledger) for ledger in ledgers), key=itemgetter(0))
 
 
+@lru_cache(maxsize=512)
 def _ledger(plan: LayerPlan, layout: Layout, rank: int, sizes: Sizes, work: Work) -> Ledger:
     both = predict_messages(plan, layout, rank, sizes, batch=work.batch, prompt=work.context)
     ledger = both[work.phase == "decode"]

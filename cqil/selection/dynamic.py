@@ -13,6 +13,7 @@ from pydantic import Field
 from cqil.method import Evidence, Method, Workbench
 from cqil.plan import LayerPlan, kept_layers_plan
 from cqil.selection.grouping import Grouping, Runs, merged, single_layers
+from cqil.stages import layer_of
 
 
 class Dynamic(Grouping, Method):
@@ -71,6 +72,20 @@ def cheapest(costs: dict[str, Any], num_layers: int, depth: int) -> tuple[float,
             if reached:
                 best[end, used] = min(reached, key=lambda way: way[0])
     return best[num_layers, depth]
+
+
+def summed(costs: dict[str, Any], plan: LayerPlan) -> float | None:
+    """What `cheapest` would sum for a plan; None where a change was not measured on its own."""
+    total, left_out = 0.0, set(range(plan.num_layers))
+    for stage in plan.groups:
+        size, first = len(stage), layer_of(stage[0])
+        if stage != tuple(range(first, first + size)) or size - 2 >= len(costs["grouped"]):
+            return None
+        total += costs["grouped"][size - 2][first] if size > 1 else 0.0
+        left_out -= set(stage)
+    if left_out and not costs["dropped"]:
+        return None
+    return total + sum(costs["dropped"][layer] for layer in left_out)
 
 
 def _changes(costs: dict[str, Any], end: int) -> list[tuple[int, float, Runs]]:

@@ -9,7 +9,7 @@ from benchmarks.statistics import Estimate
 from reports.claims.registry import Claim, Quantity
 from reports.claims.verdicts import Evidence, Finding, Verdict, not_tested
 from reports.latencies import round_seconds
-from reports.measures import DENSE, accuracies, bootstrap_of
+from reports.measures import DENSE, bootstrap_of
 from reports.numbers import percent, with_interval
 
 
@@ -19,7 +19,7 @@ def accuracy(
     """Accuracy of a plan, length-normalised where the task has it, task by task."""
     if (found := _variant(evidence, model, slug)) is None:
         return _other(evidence, model, slug)
-    table = accuracies(evidence.results)
+    table = evidence.estimates.accuracies
     own = table[table["variant"] == found].set_index("task")["headline"]
     if missing := [task for task in tasks.values() if task not in own.index]:
         return not_tested(f"{', '.join(missing)} of {found}")

@@ -20,7 +20,7 @@ from reports.claims.verdicts import (
 )
 from reports.comparisons import removal_at_same_depth, scored_variants
 from reports.load import Variant
-from reports.measures import DENSE, MEAN, accuracies, perplexity_ratio
+from reports.measures import DENSE, MEAN, perplexity_ratio
 from reports.style import bypass_mode
 
 
@@ -104,7 +104,7 @@ def keeps_accuracy(
     evidence: Evidence, claim: Claim, method: str, speedup: float, share: float
 ) -> Finding:
     """Whether mean accuracy stays above a share of dense's, up to a speed-up by depth."""
-    table = accuracies(evidence.results)
+    table = evidence.estimates.accuracies
     mean = table[table["task"] == MEAN].set_index("variant")
     found = []
     for variant in evidence.results.variants.values():

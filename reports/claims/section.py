@@ -59,7 +59,7 @@ class Judged:
 
 def section(results: Results, estimates: Estimates) -> Section:
     """Raises ValueError with one line where a file of claims is wrong."""
-    judged = judged_claims(results)
+    judged = judged_claims(estimates)
     meanings = Facts([(verdict.value, meaning) for verdict, meaning in MEANINGS.items()])
     return Section(
         "claims",
@@ -73,11 +73,11 @@ def section(results: Results, estimates: Estimates) -> Section:
     )
 
 
-def judged_claims(results: Results) -> Judged:
+def judged_claims(estimates: Estimates) -> Judged:
     """Raises ValueError with one line where a file of claims is wrong."""
     works = load_works()
     known = {claim.id: claim for work in works for claim in work.claims}
-    evidence = Evidence(results, known, committed_benches())
+    evidence = Evidence(estimates, known, committed_benches())
     rows, parts, verdicts = [], [], list[Verdict]()
     for work in works:
         for part in work.parts:

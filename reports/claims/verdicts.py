@@ -13,6 +13,7 @@ from benchmarks.statistics import Estimate
 from reports import numbers
 from reports.background import machine
 from reports.claims.registry import Claim, Quantity
+from reports.estimates import Estimates
 from reports.load import Results
 
 HISTORY = Path(__file__).parents[2] / "benchmarks" / "history"
@@ -63,9 +64,13 @@ class Committed:
 class Evidence:
     """All that checks may use."""
 
-    results: Results
+    estimates: Estimates
     claims: dict[str, Claim]
     committed: Sequence[Committed] = ()
+
+    @property
+    def results(self) -> Results:
+        return self.estimates.results
 
     def published(self, reference: str) -> Quantity:
         """The value that `claim-id/value name` names. Raises ValueError where there is none."""

@@ -15,6 +15,7 @@ from cqil.plan import dense_plan, kept_layers_plan, uniform_plan
 from reports.claims.checks import judge
 from reports.claims.registry import load_works
 from reports.claims.verdicts import Evidence, Verdict, committed_benches
+from reports.estimates import Estimates
 from reports.load import load_results
 
 CLAIMS = {claim.id: claim for work in load_works() for claim in work.claims}
@@ -42,7 +43,7 @@ def results(tmp_path, monkeypatch):
 def verdict(folder, claim, **given):
     claim = CLAIMS[claim]
     claim = claim.model_copy(update={"given": claim.given | given})
-    return judge(claim, Evidence(load_results(folder), CLAIMS))
+    return judge(claim, Evidence(Estimates(load_results(folder)), CLAIMS))
 
 
 def bypassed(target, method="uniform", family="cqil"):
@@ -214,14 +215,14 @@ def test_a_slow_base_inflates_the_cut(results):
 def test_committed_benches_are_compared_arm_by_arm(results):
     loaded, benches = load_results(results(GROUPS, (4,))), committed_benches()
     claim = CLAIMS["slow-links-favour-groups"]
-    found = judge(claim, Evidence(loaded, CLAIMS, benches))
+    found = judge(claim, Evidence(Estimates(loaded), CLAIMS, benches))
     assert found.verdict == CONFIRMED
     assert "benchmarks/history/2026" in found.sentence
     back = claim.model_copy(update={"given": {"arms": claim.given["arms"][::-1]}})
-    assert judge(back, Evidence(loaded, CLAIMS, benches)).verdict == CONTRADICTED
+    assert judge(back, Evidence(Estimates(loaded), CLAIMS, benches)).verdict == CONTRADICTED
     mixed = claim.model_copy(update={"given": {"arms": ["cqil-p2", "tp2", "tp2-layer-parallel"]}})
-    assert judge(mixed, Evidence(loaded, CLAIMS, benches)).verdict == UNDECIDED
-    assert judge(claim, Evidence(loaded, CLAIMS)).verdict == NOT_TESTED
+    assert judge(mixed, Evidence(Estimates(loaded), CLAIMS, benches)).verdict == UNDECIDED
+    assert judge(claim, Evidence(Estimates(loaded), CLAIMS)).verdict == NOT_TESTED
 
 
 def cosines(neighbours):
@@ -278,7 +279,7 @@ def accuracy_claim(folder, low, model="tiny", tasks=None):
             "given": {"model": model, "slug": "dense", "tasks": tasks or {"SciQ": "sciq"}},
         }
     )
-    return judge(claim, Evidence(load_results(folder), CLAIMS))
+    return judge(claim, Evidence(Estimates(load_results(folder)), CLAIMS))
 
 
 def test_accuracy_of_the_claims_own_model(folder):

@@ -13,6 +13,7 @@ from reports.claims.checks import CHECKS, check_of, judge
 from reports.claims.registry import CONFIDENCES, Claim, load_works
 from reports.claims.section import MEANINGS, judged_claims, summary
 from reports.claims.verdicts import Evidence, Verdict
+from reports.estimates import Estimates
 from reports.load import load_results
 
 CLAIMS = {claim.id: claim for work in load_works() for claim in work.claims}
@@ -211,7 +212,7 @@ def test_every_verdict_has_a_meaning():
 
 
 def test_the_summary_counts_every_claim(folder):
-    section = judged_claims(load_results(folder))
+    section = judged_claims(Estimates(load_results(folder)))
     counts = Counter(section.table.data["verdict"])
     assert sum(counts.values()) == len(CLAIMS)
     assert section.summary == summary([Verdict(v) for v in section.table.data["verdict"]])

@@ -1,6 +1,7 @@
 """Rules as curves: one line a rule over its depths, and what the search gains at equal depth."""
 
 import re
+from dataclasses import replace
 
 import made_up
 import numpy as np
@@ -64,6 +65,16 @@ def test_findings_count_the_depths_at_which_the_search_is_better(results):
     assert uniform in findings
     assert "depth 4 ×0.8" in findings[uniform]
     assert "Dynamic programming is better than the best removal rule at 2 of 2 depths." in findings
+
+
+def test_where_the_search_is_worse_the_sums_that_misled_it_are_said(results):
+    alone = {"grouped": [[9.0, 1.0, 0.1, 1.0, 0.1]], "dropped": []}
+    results.variants["dynamic-4"] = replace(results.variants["dynamic-4"], search=alone)
+    findings = dict(rules.section(results, Estimates(results)).findings)
+    said = findings["Dynamic programming is better than the best uniform rule at 1 of 2 depths."]
+    assert "depth 4: summed 0.20 against 2.00, measured 0.60 against 0.40 nats" in said
+    removal = findings["Dynamic programming is better than the best removal rule at 2 of 2 depths."]
+    assert "summed" not in removal
 
 
 def test_one_table_holds_perplexity_and_accuracy_with_its_error(results):

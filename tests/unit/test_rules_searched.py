@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cqil import LayerPlan, dense_plan, kept_layers_plan, uniform_plan
 from cqil.selection.dependency import Dependency
-from cqil.selection.dynamic import Dynamic, cheapest
+from cqil.selection.dynamic import Dynamic, cheapest, summed
 from cqil.selection.greedy import Greedy
 
 LOW = 9.0
@@ -203,6 +203,8 @@ def test_cheapest_is_what_trying_every_plan_finds(case):
     cost, stages = cheapest(*case)
     assert len(stages) == depth
     assert price(costs, num_layers, stages) == cost
+    if stages:
+        assert summed(costs, LayerPlan(num_layers=num_layers, groups=stages)) == pytest.approx(cost)
     plans = (plan for plan in every_plan(num_layers) if len(plan) == depth)
     assert cost == min(price(costs, num_layers, plan) for plan in plans)
 
