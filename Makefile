@@ -42,7 +42,7 @@ test: env  ## Run the tests, the smoke workflow among them
 	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest
 
 bench: env  ## Compare the engine with its rivals on this machine (about 8 minutes on 2 cores)
-	$(RUN) --configfile config/default.yaml --quiet all resources/models/smollm2-135m-instruct/manifest.json
+	$(RUN) resources/models/smollm2-135m-instruct/manifest.json --configfile config/default.yaml --quiet all
 	$(BIN)/python -m benchmarks bench --model resources/models/smollm2-135m-instruct/manifest.json --out results/bench/bench.json
 	$(BIN)/python -m reports.bench results/bench/bench.json --out results/bench/bench.md
 
