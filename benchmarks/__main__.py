@@ -301,12 +301,13 @@ def plan(
         {"method": rule, **json.loads(option)},
         depth=depth,
         speedup=speedup,
-        budget_ms=latency_budget,
-        machine=machine,
-        layout=(lanes, shards),
-        model=model,
-        out=out,
-        dtype=dtype,
+        budget={
+            "ms": latency_budget,
+            "machine": machine,
+            "lanes": lanes,
+            "shards": shards,
+            "dtype": dtype,
+        },
     )
     runtime = Runtime(device=device, dtype=dtype, threads=threads, seed=0)
     found = make_plan(

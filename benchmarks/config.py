@@ -13,6 +13,7 @@ from pydantic import field_validator as validates
 
 from baselines.registry import methods
 from benchmarks.assets import TABLE
+from benchmarks.budgets import KEY, Budget, budget_of
 from benchmarks.files import write_json
 from benchmarks.pairs import TASKS
 from benchmarks.paths import AGAIN
@@ -162,9 +163,23 @@ def parse_method(where: str, options: dict[str, Any]) -> Method:
         known = ", ".join(sorted(methods()))
         raise ValueError(f"config: {where}.method: {name!r} is unknown; use one of {known}")
     try:
+        if (budget := budget_of(options)) is not None:
+            options = budget.replaced(options, STAND_IN)
         return methods()[name].model_validate(options)
     except ValidationError as error:
         raise ValueError(f"config: {where}.{explain(error)}") from None
+    except ValueError as error:
+        raise ValueError(f"config: {where}.{error}") from None
+
+
+STAND_IN = 1
+"""Depth where only the model will tell which one a latency budget leaves."""
+
+
+def search_name(options: dict[str, Any]) -> str | None:
+    """Of the file that holds what the method's search found; None where it has no search."""
+    key, budget = parse_method("variants", options).search_key, budget_of(options)
+    return key if key is None or budget is None else f"{key}-{budget.tag}"
 
 
 def _check_names(what: str, names: list[str], known: dict[str, Any]) -> list[str]:
@@ -179,13 +194,22 @@ def _check_names(what: str, names: list[str], known: dict[str, Any]) -> list[str
 def json_schemas() -> dict[str, dict[str, Any]]:
     """File name -> JSON Schema, for editors and readers in other languages."""
     config = Config.model_json_schema()
-    kinds = [kind.model_json_schema() for _, kind in sorted(methods().items())]
+    kinds = [_method_schema(kind) for _, kind in sorted(methods().items())]
     config["properties"]["variants"]["additionalProperties"] = {"oneOf": kinds}
     return {
         "config.schema.json": config,
         "result.schema.json": TypeAdapter(Result).json_schema(),
         "probe.schema.json": Probe.model_json_schema(),
     }
+
+
+def _method_schema(kind: type[Method]) -> dict[str, Any]:
+    """A budget may take the place of a depth."""
+    schema = kind.model_json_schema()
+    if "depth" in schema["properties"]:
+        schema["properties"][KEY] = Budget.model_json_schema()
+        schema["required"] = [key for key in schema.get("required", []) if key != "depth"]
+    return schema
 
 
 if __name__ == "__main__":

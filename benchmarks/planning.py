@@ -14,20 +14,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from baselines.registry import methods
+from benchmarks.budgets import KEY
 from benchmarks.calibration import write_search, write_similarity
-from benchmarks.config import parse_method
-from benchmarks.cost_model.budget import Fit, depth_within
-from benchmarks.cost_model.machine import Machine, load_machine
-from benchmarks.cost_model.model import Work
-from benchmarks.cost_model.shapes import Shape
+from benchmarks.config import parse_method, search_name
 from benchmarks.files import read_json, sha256_file, write_atomically, write_json
 from benchmarks.models import prepare_model
 from benchmarks.runtime import Runtime
 from benchmarks.variants import write_variant
-from cqil.engine.layout import Layout
 from cqil.plan import LayerPlan
-from cqil.selection.grouping import Grouping
 
 
 def make_plan(
@@ -54,7 +48,7 @@ def make_plan(
             write_similarity(manifest, prepared, documents, window, runtime, similarity)
             write_json(_note(similarity), asked)
     if method.search_key is not None:
-        search = work / "search" / f"{method.search_key}.json"
+        search = work / "search" / f"{search_name(options)}.json"
         # Its single answers are stored, so a finished search is only read again.
         write_search(options, manifest, prepared, documents, window, grid, runtime, search)
     plan = write_variant(out.stem, options, manifest, similarity, search, out)
@@ -65,7 +59,13 @@ def make_plan(
         "tokens": documents * window * len(texts) if similarity or search else 0,
         "seconds": round(time.monotonic() - began, 1),
     }
-    write_json(out, read_json(out) | {"calibration": calibration})
+    write_json(out, (written := read_json(out)) | {"calibration": calibration})
+    if (fit := written["budget"]) is not None:
+        print(
+            f"depth {fit['depth']}: {fit['predicted_ms']:.3g} ms a token predicted, "
+            f"dense {fit['dense_ms']:.3g} ms (projected)",
+            file=sys.stderr,
+        )
     return plan
 
 
@@ -74,37 +74,15 @@ def target_options(
     *,
     depth: int | None,
     speedup: float | None,
-    budget_ms: float | None,
-    machine: str | None,
-    layout: tuple[int, int],
-    model: str,
-    out: Path,
-    dtype: str,
+    budget: dict[str, Any],
 ) -> dict[str, Any]:
-    """The rule's options with the depth or speed-up that is asked for. `layout`: lanes, shards."""
-    for key, value in (("depth", depth), ("speedup", speedup)):
-        if value is not None:
-            options = options | {key: value}
-    if budget_ms is None:
-        return options
-    if machine is None:
-        raise ValueError("machine: missing; a latency budget needs a preset or a probe file")
-    manifest = read_json(model_manifest(model, out.with_suffix("")))
-    lanes, shards = layout
-    options, fit = with_budget(
-        options,
-        budget_ms,
-        manifest,
-        load_machine(machine),
-        Layout(lanes=lanes, shards=shards),
-        Work(item=4 if dtype == "float32" else 2),
-    )
-    print(
-        f"depth {fit.depth}: {fit.predicted_ms:.3g} ms a token predicted on {machine}, "
-        f"dense {fit.dense_ms:.3g} ms (projected)",
-        file=sys.stderr,
-    )
-    return options
+    """The rule's options with the target that is asked for; `budget`: None where not given."""
+    given = {"depth": depth, "speedup": speedup}
+    if budget["ms"] is not None:
+        if budget["machine"] is None:
+            raise ValueError("machine: missing; a latency budget needs a preset or a probe file")
+        given[KEY] = budget
+    return options | {key: value for key, value in given.items() if value is not None}
 
 
 def model_manifest(model: str, work: Path) -> Path:
@@ -113,33 +91,6 @@ def model_manifest(model: str, work: Path) -> Path:
         return Path(model)
     prepare_model(model, None, work / "model")
     return work / "model" / "manifest.json"
-
-
-def with_budget(
-    options: dict[str, Any],
-    budget_ms: float,
-    manifest: dict[str, Any],
-    machine: Machine,
-    layout: Layout,
-    work: Work,
-) -> tuple[dict[str, Any], Fit]:
-    """The options with the depth that the budget leaves. Raises ValueError where none fits, and
-    where the options name a depth already or the rule takes none."""
-    name = str(options.get("method"))
-    kind = methods().get(name)
-    if kind is not None and "depth" not in kind.model_fields:
-        raise ValueError(f"latency_budget: {name} takes no depth; choose another rule")
-    if given := [key for key in ("depth", "speedup") if key in options]:
-        raise ValueError(f"latency_budget: {given[0]} is given too; give one of them")
-    grouping = kind is not None and issubclass(kind, Grouping)
-    size = None
-    if grouping:
-        # Any depth will do to learn the size that the rule falls back to.
-        size = parse_method("plan", options | {"depth": manifest["num_layers"] - 1}).group_size  # type: ignore[attr-defined]
-    config = read_json(Path(manifest["path"]) / "config.json")
-    shape = Shape.of_config(manifest["name"], config)
-    fit = depth_within(budget_ms, shape, machine, group_size=size, layout=layout, work=work)
-    return options | {"depth": fit.depth}, fit
 
 
 def _documents(path: Path, folder: Path) -> Path:

@@ -95,11 +95,11 @@ def test_a_budget_becomes_a_depth(plan, tiny_llama):
         ),
         (
             ["shortgpt", "--depth", "2", "--latency-budget", "5", "--machine", "h100-nvlink"],
-            "latency_budget: depth is given too; give one of them",
+            "config: plan.latency_budget: depth is given too; give one of them",
         ),
         (
             ["parallel-attention", "--latency-budget", "5", "--machine", "h100-nvlink"],
-            "latency_budget: parallel-attention takes no depth; choose another rule",
+            "config: plan.latency_budget: parallel-attention takes no depth; choose another rule",
         ),
         (["nonsense", "--depth", "2"], "config: plan.method: 'nonsense' is unknown; use one of"),
     ],

@@ -12,6 +12,7 @@ GOOD = {
     "model": "smollm2-135m-instruct",
     "variants": {"dense": {"method": "dense"}},
 }
+BUDGET = {"ms": 5, "machine": "h100-nvlink"}
 
 
 def changed(**keys) -> dict:
@@ -55,6 +56,16 @@ MALFORMED = [
     ("generation.tasks.fr-en", changed(generation={"tasks": {"fr-en": 0}})),
     ("generation.tasks.wmt22-de-en", changed(generation={"tasks": {"wmt22-de-en": None}})),
     ("generation.batch", changed(generation={"batch": 0})),
+    (
+        "variants.mine.latency_budget.machine",
+        with_variant(method="uniform", latency_budget={"ms": 5}),
+    ),
+    (
+        "variants.mine.latency_budget.ms",
+        with_variant(method="sleb", latency_budget=BUDGET | {"ms": 0}),
+    ),
+    ("variants.mine.latency_budget", with_variant(method="sleb", depth=5, latency_budget=BUDGET)),
+    ("variants.mine.latency_budget", with_variant(method="painters", latency_budget=BUDGET)),
     ("latency.rounds", changed(latency={"rounds": 1})),
     ("latency.rounds", changed(latency={"rounds": 4})),
     ("latency.precision", changed(latency={"precision": 5})),

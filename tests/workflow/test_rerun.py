@@ -7,17 +7,30 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import json
 import os
 import re
 
 import pytest
 from project import Project
 
+from benchmarks.cost_model.machine import load_machine
+from benchmarks.cost_model.model import Work, dense_s
+from benchmarks.cost_model.shapes import Shape
+
 AGGREGATES = {"all", "run_config", "draw_report", "time_variants"}
 
 
 @pytest.fixture(scope="module")
-def config(tiny_llama) -> dict:
+def budget(tiny_llama) -> dict:
+    """A decode step that is a fifth shorter than dense's."""
+    shape = Shape.of_config("tiny", json.loads((tiny_llama / "config.json").read_text()))
+    seconds = dense_s(shape, load_machine("h100-nvlink"), Work(item=4))
+    return {"ms": round(0.8e3 * seconds, 9), "machine": "h100-nvlink", "dtype": "float32"}
+
+
+@pytest.fixture(scope="module")
+def config(tiny_llama, budget) -> dict:
     return {
         "name": "tiny",
         "model": str(tiny_llama),
@@ -27,6 +40,7 @@ def config(tiny_llama) -> dict:
             "dense": {"method": "dense"},
             "pairs": {"method": "uniform", "group_size": 2, "depth": 3},
             "short": {"method": "shortgpt", "depth": 3},
+            "fast": {"method": "sleb", "latency_budget": budget},
             "skip": {"method": "unified", "rule": "code", "speedup": 2},
         },
         "perplexity": {"documents": 2, "window": 32},
@@ -47,7 +61,7 @@ def project(tmp_path_factory, config) -> Project:
     assert ("perplexity", "dense") not in rest
     assert not {rule for rule, _ in rest} & {"wheel", "text", "model"}
     second = project.snakemake("--configfile", file)
-    assert second.returncode == 0, second.stderr
+    assert second.returncode == 0, second.stdout
     return project
 
 
@@ -91,6 +105,14 @@ def configured(project: Project, config: dict):
 
 def jobs_of(variant: str) -> set[tuple[str, str]]:
     return {("variant", variant), ("perplexity", variant)}
+
+
+def test_a_budget_leaves_a_depth_and_says_that_it_is_projected(project, budget):
+    manifest = json.loads((project.folder / "results/tiny/variants/fast.json").read_text())
+    fit = manifest["budget"]
+    assert fit["projected"]
+    assert manifest["depth"] == fit["depth"] < 4
+    assert fit["predicted_ms"] <= budget["ms"] < fit["dense_ms"]
 
 
 def test_nothing_changed_reruns_nothing(project):

@@ -5,20 +5,21 @@ import shlex
 import subprocess
 
 import pytest
-from project import ROOT
+from project import ROOT, Project
 
 RUNS = ["reproduce", "smoke", "reproduce-full", "rules", "bypass", "bench"]
 
 
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    return Project(tmp_path_factory.mktemp("targets"))
+
+
 @pytest.mark.parametrize("target", RUNS)
-def test_a_target_is_a_run_that_can_be_planned(target, tmp_path):
+def test_a_target_is_a_run_that_can_be_planned(target, project):
     printed = subprocess.run(
         ["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    (line,) = re.findall(r"^PATH=.*/snakemake .*$", printed.stdout, re.MULTILINE)
-    command = shlex.split(line)[1:]
-    elsewhere = ["--dry-run", "--directory", str(tmp_path)]
-    done = subprocess.run(
-        [*command, *elsewhere], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    (line,) = re.findall(r"^PATH=.*/snakemake (.*)$", printed.stdout, re.MULTILINE)
+    done = project.snakemake(*shlex.split(line), "--dry-run")
+    assert done.returncode == 0, done.stdout

@@ -8,7 +8,7 @@ from snakemake.exceptions import WorkflowError
 
 from baselines.registry import methods
 from benchmarks.assets import TABLE, wheel_file
-from benchmarks.config import parse_config, parse_method
+from benchmarks.config import parse_config, parse_method, search_name
 from benchmarks.pairs import TASKS, Own, check_files
 from benchmarks.paths import timed
 from benchmarks.provenance import fingerprint, hardware
@@ -23,7 +23,7 @@ WHEELS = {wheel_file(name): name for name in TABLE["wheels"]}
 VARIANTS = {name: parse_method(name, options) for name, options in RUN.variants.items()}
 # Variants whose searches have one key share the outcome; any of them can run it.
 SEARCHES = {
-    method.search_key: name for name, method in VARIANTS.items() if method.search_key
+    key: name for name, options in RUN.variants.items() if (key := search_name(options))
 }
 RESULTS = f"results/{RUN.name}"
 MODEL = f"resources/models/{RUN.model_folder}"
@@ -96,6 +96,12 @@ def evidence(wildcards):
     files = {}
     if method.needs_similarity:
         files["similarity"] = f"{RESULTS}/similarity.json"
-    if method.search_key:
-        files["search"] = f"{RESULTS}/search/{method.search_key}.json"
-    return files
+    if key := search_name(RUN.variants[wildcards.variant]):
+        files["search"] = f"{RESULTS}/search/{key}.json"
+    return files | probed(RUN.variants[wildcards.variant])
+
+
+def probed(options):
+    """The machine of a latency budget, where that is a file and no preset."""
+    machine = options.get("latency_budget", {}).get("machine", "")
+    return {"machine": machine} if machine.endswith(".json") else {}

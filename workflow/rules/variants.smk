@@ -26,6 +26,7 @@ rule similarity:
 
 rule search:
     input:
+        unpack(lambda wildcards: probed(RUN.variants[SEARCHES[wildcards.search]])),
         model=f"{MODEL}/manifest.json",
         texts=texts(RUN.calibration),
     output:
