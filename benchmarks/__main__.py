@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from benchmarks.files import read_json
 from benchmarks.record import Result, write_result
 from cqil.commands import run
 
@@ -101,10 +102,12 @@ def search(
 ) -> None:
     """Run a method's search on calibration text."""
     from benchmarks.calibration import write_search
+    from benchmarks.cost_model.budget import settled
     from benchmarks.runtime import Runtime
 
     runtime = Runtime(device=device, dtype=dtype, threads=threads, seed=0)
-    write_search(json.loads(options), model, text, documents, window, grid, runtime, out)
+    asked, _ = settled(json.loads(options), read_json(model))
+    write_search(asked, model, text, documents, window, grid, runtime, out)
 
 
 @app.command()
@@ -117,9 +120,11 @@ def variant(
     search: Annotated[Path | None, typer.Option(help="If the method needs it")] = None,
 ) -> None:
     """Choose a variant's plan and write its manifest."""
+    from benchmarks.cost_model.budget import settled
     from benchmarks.variants import write_variant
 
-    write_variant(name, json.loads(options), model, similarity, search, out)
+    asked, budget = settled(json.loads(options), read_json(model))
+    write_variant(name, asked, model, similarity, search, out, budget)
 
 
 @app.command()
@@ -234,7 +239,7 @@ def bench(
 ) -> None:
     """Compare the engine with its rivals on this machine, all arms interleaved."""
     from benchmarks.bench import bench as run_bench
-    from benchmarks.files import read_json, write_json
+    from benchmarks.files import write_json
     from benchmarks.runtime import Runtime
     from benchmarks.sections import Workload
 

@@ -1,29 +1,19 @@
-"""A latency budget among a variant's options, in place of a depth: the cost model finds the depth.
+"""A latency budget among a variant's options, in place of a depth.
 
-What it leads to is a projection, and is recorded as one.
+`cost_model/budget.py` finds the depth; variants without a budget do not depend on it.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from baselines.registry import methods
-from benchmarks.cost_model.budget import Fit, depth_within
-from benchmarks.cost_model.machine import load_machine
-from benchmarks.cost_model.model import Work
-from benchmarks.cost_model.shapes import Shape
-from benchmarks.files import read_json
 from benchmarks.sections import explain
-from cqil.engine.layout import Layout
-from cqil.selection.grouping import Grouping
 
 KEY = "latency_budget"
-PAIRS = 2
-"""Layers of a group of the other orders that take a depth."""
 
 
 class Budget(BaseModel):
@@ -62,38 +52,3 @@ def budget_of(options: dict[str, Any]) -> Budget | None:
         return Budget.model_validate(options[KEY])
     except ValidationError as error:
         raise ValueError(f"{KEY}.{explain(error)}") from None
-
-
-def settled(
-    options: dict[str, Any], manifest: dict[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """The options with the depth that their budget leaves this model, and what was predicted.
-
-    Options without a budget come back as they are. Raises ValueError where no depth fits, where
-    dense fits already, and where the machine is not known.
-    """
-    if (budget := budget_of(options)) is None:
-        return options, None
-    fit = _fit(options, budget, manifest)
-    return budget.replaced(options, fit.depth), asdict(fit) | {"projected": True}
-
-
-def _fit(options: dict[str, Any], budget: Budget, manifest: dict[str, Any]) -> Fit:
-    shape = Shape.of_config(manifest["name"], read_json(Path(manifest["path"]) / "config.json"))
-    return depth_within(
-        budget.ms,
-        shape,
-        load_machine(budget.machine),
-        group_size=_group_size(options),
-        layout=Layout(lanes=budget.lanes, shards=budget.shards),
-        work=Work(item=4 if budget.dtype == "float32" else 2),
-    )
-
-
-def _group_size(options: dict[str, Any]) -> int | None:
-    """None for rules that leave layers out."""
-    kind = methods()[options["method"]]
-    if issubclass(kind, Grouping):
-        size = options.get("group_size", kind.model_fields["group_size"].default)
-        return int(size)
-    return PAIRS if kind.family == "order" else None

@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.budgets import settled
 from benchmarks.config import parse_method
 from benchmarks.files import read_json, sha256_file, write_json
 from benchmarks.models import load_dense, load_tokenizer
@@ -49,8 +48,8 @@ def write_search(
     out: Path,
 ) -> None:
     """Runs a method's own search; its answers lie beside `out` and are never computed twice."""
+    method = parse_method("options", options)
     manifest = read_json(model)
-    method = parse_method("options", settled(options, manifest)[0])
     windows = text_windows(load_tokenizer(manifest), texts, "calibration", documents, window)
     described = _described(texts, windows)
     dense = load_dense(manifest, runtime.start(), runtime.dtype)

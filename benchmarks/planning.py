@@ -16,7 +16,8 @@ from typing import Any
 
 from benchmarks.budgets import KEY
 from benchmarks.calibration import write_search, write_similarity
-from benchmarks.config import parse_method, search_name
+from benchmarks.config import parse_method
+from benchmarks.cost_model.budget import settled
 from benchmarks.files import read_json, sha256_file, write_atomically, write_json
 from benchmarks.models import prepare_model
 from benchmarks.runtime import Runtime
@@ -36,9 +37,11 @@ def make_plan(
     runtime: Runtime,
 ) -> LayerPlan:
     """Writes the manifest to `out`, and what led to it into the folder of its name."""
-    method = parse_method("plan", options)
+    parse_method("plan", options)  # before the model is fetched
     work, began = out.with_suffix(""), time.monotonic()
     manifest = model_manifest(model, work)
+    options, fit = settled(options, read_json(manifest))
+    method = parse_method("plan", options)
     prepared = [_documents(path, work / "texts") for path in texts]
     similarity = search = None
     if method.needs_similarity:
@@ -48,10 +51,10 @@ def make_plan(
             write_similarity(manifest, prepared, documents, window, runtime, similarity)
             write_json(_note(similarity), asked)
     if method.search_key is not None:
-        search = work / "search" / f"{search_name(options)}.json"
+        search = work / "search" / f"{method.search_key}.json"
         # Its single answers are stored, so a finished search is only read again.
         write_search(options, manifest, prepared, documents, window, grid, runtime, search)
-    plan = write_variant(out.stem, options, manifest, similarity, search, out)
+    plan = write_variant(out.stem, options, manifest, similarity, search, out, fit)
     calibration = {
         "texts": {path.name: sha256_file(path) for path in texts},
         "documents": documents,
@@ -59,8 +62,8 @@ def make_plan(
         "tokens": documents * window * len(texts) if similarity or search else 0,
         "seconds": round(time.monotonic() - began, 1),
     }
-    write_json(out, (written := read_json(out)) | {"calibration": calibration})
-    if (fit := written["budget"]) is not None:
+    write_json(out, read_json(out) | {"calibration": calibration})
+    if fit is not None:
         print(
             f"depth {fit['depth']}: {fit['predicted_ms']:.3g} ms a token predicted, "
             f"dense {fit['dense_ms']:.3g} ms (projected)",

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.budgets import settled
 from benchmarks.config import parse_method
 from benchmarks.files import read_json, sha256_file, write_json
 from benchmarks.record import Model
@@ -51,11 +50,14 @@ def write_variant(
     similarity: Path | None,
     search: Path | None,
     out: Path,
+    budget: dict[str, Any] | None = None,
 ) -> LayerPlan:
-    """Chooses the plan and writes the variant's manifest: plan, model, and the evidence."""
+    """Chooses the plan and writes the variant's manifest: plan, model, and the evidence.
+
+    `budget`: what the depth among the options was predicted from, if it was.
+    """
+    method = parse_method(f"variants.{name}", options)
     manifest = read_json(model)
-    own, projection = settled(options, manifest)
-    method = parse_method(f"variants.{name}", own)
     found = None if search is None else read_json(search)
     evidence = Evidence(
         num_layers=manifest["num_layers"],
@@ -70,7 +72,7 @@ def write_variant(
         "method": method.method,
         "family": method.family,
         "options": options,
-        "budget": projection,
+        "budget": budget,
         "slug": plan.slug,
         "depth": plan.depth,
         "plan": plan.to_dict(),

@@ -27,7 +27,7 @@ from reports.tables import Table
 
 Curves = dict[str, dict[float, str]]
 """Rule -> depth -> variant."""
-DEPTHS = {"method", "depth", "speedup", "threshold", "seed", "start", "end", "latency_budget"}
+DEPTHS = {"method", "depth", "speedup", "threshold", "seed", "start", "end"}
 """Options that say how deep, or where by chance, and not which rule."""
 # Okabe and Ito's palette without its yellow, which is faint on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#595959")

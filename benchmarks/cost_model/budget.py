@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
-from benchmarks.cost_model.machine import Machine
+from baselines.registry import methods
+from benchmarks.budgets import Budget, budget_of
+from benchmarks.cost_model.machine import Machine, load_machine
 from benchmarks.cost_model.model import Work, predict
 from benchmarks.cost_model.shapes import Shape
+from benchmarks.files import read_json
 from cqil.engine.layout import ONE_DEVICE, Layout
 from cqil.plan import LayerPlan, kept_layers_plan, uniform_plan
+from cqil.selection.grouping import Grouping
 from cqil.selection.uniform import grouped_span
+
+PAIRS = 2
+"""Layers of a group of the other orders that take a depth."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +29,42 @@ class Fit:
     depth: int
     predicted_ms: float
     dense_ms: float
+
+
+def settled(
+    options: dict[str, Any], manifest: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """The options with the depth that their budget leaves this model, and what was predicted.
+
+    Options without a budget come back as they are. Raises ValueError where no depth fits, where
+    dense fits already, and where the machine is not known.
+    """
+    if (budget := budget_of(options)) is None:
+        return options, None
+    fit = _fit(options, budget, manifest)
+    found = asdict(fit) | budget.model_dump() | {"projected": True}
+    return budget.replaced(options, fit.depth), found
+
+
+def _fit(options: dict[str, Any], budget: Budget, manifest: dict[str, Any]) -> Fit:
+    shape = Shape.of_config(manifest["name"], read_json(Path(manifest["path"]) / "config.json"))
+    return depth_within(
+        budget.ms,
+        shape,
+        load_machine(budget.machine),
+        group_size=_group_size(options),
+        layout=Layout(lanes=budget.lanes, shards=budget.shards),
+        work=Work(item=4 if budget.dtype == "float32" else 2),
+    )
+
+
+def _group_size(options: dict[str, Any]) -> int | None:
+    """None for rules that leave layers out."""
+    kind = methods()[options["method"]]
+    if issubclass(kind, Grouping):
+        size = options.get("group_size", kind.model_fields["group_size"].default)
+        return int(size)
+    return PAIRS if kind.family == "order" else None
 
 
 def depth_within(

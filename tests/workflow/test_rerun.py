@@ -137,6 +137,13 @@ def test_one_methods_file_reruns_its_variants_alone(project):
         assert measured(project) == jobs_of("short")
 
 
+def test_the_cost_model_reruns_what_has_a_budget_alone(project):
+    old = '"""From a latency budget'
+    with edited(project, "benchmarks/cost_model/budget.py", old, f"# changed\n{old}"):
+        again = measured(project)
+    assert {variant for rule, variant in again if rule in ("variant", "perplexity")} == {"fast"}
+
+
 def test_report_code_reruns_the_report_alone(project):
     with edited(project, "reports/measures.py", "annotations", "annotations  # changed"):
         assert planned(project) == {("draw_report", ""), ("all", "")}

@@ -101,6 +101,11 @@ def evidence(wildcards):
     return files | probed(RUN.variants[wildcards.variant])
 
 
+def budgeting(options):
+    """What a variant's depth depends on beside its method."""
+    return ["benchmarks.cost_model.budget"] if "latency_budget" in options else []
+
+
 def probed(options):
     """The machine of a latency budget, where that is a file and no preset."""
     machine = options.get("latency_budget", {}).get("machine", "")

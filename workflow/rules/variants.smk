@@ -42,6 +42,7 @@ rule search:
         code=lambda wildcards: fingerprint(
             "benchmarks.calibration",
             type(VARIANTS[SEARCHES[wildcards.search]]).__module__,
+            *budgeting(RUN.variants[SEARCHES[wildcards.search]]),
         ),
         options=lambda wildcards: shlex.quote(
             json.dumps(RUN.variants[SEARCHES[wildcards.search]])
@@ -69,7 +70,9 @@ rule variant:
     params:
         # The method's own file counts too: the registry finds it without importing it by name.
         code=lambda wildcards: fingerprint(
-            "benchmarks.variants", type(VARIANTS[wildcards.variant]).__module__
+            "benchmarks.variants",
+            type(VARIANTS[wildcards.variant]).__module__,
+            *budgeting(RUN.variants[wildcards.variant]),
         ),
         options=lambda wildcards: shlex.quote(
             json.dumps(RUN.variants[wildcards.variant])
