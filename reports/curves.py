@@ -70,17 +70,17 @@ def rule_panels(
     quality = _quality(perplexities, accuracies)
     if not families or DENSE not in quality["perplexity"]:
         return None
-    figure = Figure(figsize=(3.1 * len(families) + 0.6, 3.6 * len(quality) + 0.6))
+    figure = Figure(figsize=(3.1 * len(families) + 0.6, 3.3 * len(quality) + 1.6))
     grid = figure.subplots(len(quality), len(families), sharey="row", sharex="col", squeeze=False)
     for panels, estimates in zip(grid, quality.values(), strict=True):
         for axes, rules in zip(panels, families.values(), strict=True):
             _panel(axes, rules, estimates)
     for axes, family in zip(grid[0], families, strict=True):
         axes.set_title(FAMILIES[family])
-        axes.legend(fontsize=7, loc="upper left")
         axes.invert_xaxis()
     for axes in grid[-1]:
         axes.set_xlabel("Depth")
+        axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
     readable_log(grid[0, 0])
     dense = quality["perplexity"][DENSE].value
     grid[0, 0].set_ylim(0.9 * dense, CLIP * dense)
