@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import cached_property
+from itertools import repeat
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
@@ -17,7 +18,7 @@ from benchmarks.files import write_atomically
 from reports import background, summary
 from reports.estimates import Estimates
 from reports.load import Results, load_results
-from reports.section import Drawing, Section
+from reports.section import Section
 from reports.sections import SECTIONS
 from reports.style import INK, paper
 from reports.tables import Table
@@ -40,8 +41,8 @@ class Report:
         shown = [table for section in self.sections for table in section.tables]
         return [table for table in shown if table.place != "page"]
 
-    @cached_property
-    def html(self) -> str:
+    def html(self, svgs: dict[str, Markup]) -> str:
+        """`svgs`: every figure's element, by its name."""
         return _template().render(
             results=self.results,
             headline=[
@@ -51,7 +52,7 @@ class Report:
             sections=self.sections,
             findings=[finding for section in self.sections for finding in section.findings],
             machines=background.machines(self.results),
-            svg=_svg,
+            svg=lambda drawing: svgs[drawing.name],
             command=background.report_command,
         )
 
@@ -59,17 +60,14 @@ class Report:
 def write_report(results: Path, out: Path) -> Path:
     """Draws the results of one folder into another; returns the page's path."""
     report = Report(load_results(results))
+    names, figures = report.figures.keys(), report.figures.values()
     with ProcessPoolExecutor() as pool:
-        saving = [
-            pool.submit(_save, figure, out / "figures", name)
-            for name, figure in report.figures.items()
-        ]
-        html = report.html
-        for saved in saving:
-            saved.result()
+        svgs = dict(
+            zip(names, pool.map(_draw, figures, repeat(out / "figures"), names), strict=True)
+        )
     for table in report.tables:
         table.write(out / "tables")
-    write_atomically(page := out / "report.html", html)
+    write_atomically(page := out / "report.html", report.html(svgs))
     return page
 
 
@@ -111,9 +109,10 @@ def _template() -> Template:
     return environment.get_template("page.html.j2")
 
 
-def _svg(drawing: Drawing) -> Markup:
-    assert drawing.figure is not None
-    return inline_svg(drawing.figure)
+def _draw(figure: Figure, folder: Path, name: str) -> Markup:
+    """The figure's files, and its element of the page."""
+    _save(figure, folder, name)
+    return inline_svg(figure)
 
 
 def inline_svg(figure: Figure) -> Markup:
