@@ -44,7 +44,7 @@ test: env  ## Run the tests, the smoke workflow among them
 bench: env  ## Compare the engine with its rivals on this machine (about 8 minutes on 2 cores)
 	$(RUN) resources/models/smollm2-135m-instruct/manifest.json --configfile config/default.yaml --quiet all
 	$(BIN)/python -m benchmarks bench --model resources/models/smollm2-135m-instruct/manifest.json --out results/bench/bench.json
-	$(BIN)/python -m reports.bench results/bench/bench.json --out results/bench/bench.md
+	$(BIN)/python -m reports bench results/bench/bench.json --out results/bench/bench.md
 
 probe: env  ## Measure this machine for the cost model (about 2 minutes on 2 cores)
 	$(BIN)/python -m benchmarks probe --out results/probe/probe.json
@@ -66,7 +66,7 @@ style: env  ## Format everything
 	$(BIN)/snakefmt Snakefile workflow
 
 schemas: env  ## Write the JSON Schemas of configurations and results
-	$(BIN)/python -m benchmarks.config
+	$(BIN)/python -m benchmarks schemas
 
 why: env  ## Say what a run would do, and why
 	$(RUN) --configfile config/default.yaml --dry-run

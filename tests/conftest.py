@@ -1,4 +1,4 @@
-"""What tests of several folders share: a tiny LLaMA on disk, and the `cqil` command."""
+"""What tests of several folders share: a tiny LLaMA on disk, ranks, made-up results, `cqil`."""
 
 import sys
 
@@ -42,7 +42,7 @@ def tiny_llama(tmp_path_factory):
 @pytest.fixture(name="cqil")
 def cqil_command(monkeypatch, capsys, tmp_path):
     """Runs `cqil ARGUMENTS` in an empty folder; returns exit code, stdout and stderr."""
-    import cqil.__main__
+    import cqil.cli.app
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
@@ -51,7 +51,62 @@ def cqil_command(monkeypatch, capsys, tmp_path):
     def command(*arguments):
         monkeypatch.setattr(sys, "argv", ["cqil", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
-            cqil.__main__.main()
+            cqil.cli.app.main()
         return ended.value.code, *capsys.readouterr()
 
     return command
+
+
+@pytest.fixture(autouse=True, scope="module")
+def single_thread():
+    """Tests run on one thread, so that two of them can run at the same time."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def full_float64():
+    """Norms and rotary angles of stock LLaMA in float64, which it computes in float32."""
+    import full_precision
+
+    with full_precision.full_float64():
+        yield
+
+
+@pytest.fixture(scope="session")
+def two_ranks():
+    from cqil.engine.parallel.worker_group import WorkerGroup
+
+    with WorkerGroup(2) as workers:
+        yield workers
+
+
+@pytest.fixture(scope="session")
+def four_ranks():
+    from cqil.engine.parallel.worker_group import WorkerGroup
+
+    with WorkerGroup(4) as workers:
+        yield workers
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A whole results folder, small and made up."""
+    from made_up_results import fill
+
+    return fill(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory):
+    """The page of a made-up results folder."""
+    from made_up_results import fill
+
+    from reports.page.page import write_report
+
+    folder = fill(tmp_path_factory.mktemp("results"))
+    return write_report(folder, folder / "out").read_text()

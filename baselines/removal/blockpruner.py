@@ -7,13 +7,16 @@ more layers than that may keep a half. At least one attention stays.
 
 from typing import Any, ClassVar, Literal
 
-from baselines.removal.greedy import drop_greedily, plan_without
-from cqil.method import Depth, Evidence, Method, Workbench, check_depth_option
+from baselines.removal.greedy_search import drop_greedily, plan_without
+from cqil.methods.evidence import Evidence
+from cqil.methods.method import Depth, Look, Method, check_depth
+from cqil.methods.plan_evaluator import PlanEvaluator
 from cqil.plan import LayerPlan
 
 
 class BlockPruner(Method):
     family: ClassVar[str] = "removal"
+    default_look: ClassVar[Look] = Look("BlockPruner removal", "P", "none")
     method: Literal["blockpruner"] = "blockpruner"
     depth: Depth
 
@@ -21,15 +24,15 @@ class BlockPruner(Method):
     def search_key(self) -> str:
         return f"blockpruner-G{self.depth}"
 
-    def search(self, workbench: Workbench) -> dict[str, Any]:
+    def search(self, workbench: PlanEvaluator) -> dict[str, Any]:
         num_layers = workbench.num_layers
-        check_depth_option(self.depth, num_layers)
+        check_depth(self.depth, num_layers)
         count = 2 * (num_layers - self.depth)
         rows = drop_greedily(workbench, halves_of(num_layers), (), count)
         return {"depth": self.depth, "drops": rows}
 
     def plan(self, evidence: Evidence) -> LayerPlan:
-        check_depth_option(self.depth, evidence.num_layers)
+        check_depth(self.depth, evidence.num_layers)
         dropped = {row["dropped"] for row in evidence.outcome["drops"]}
         return plan_without(evidence.num_layers, halves_of(evidence.num_layers), dropped)
 

@@ -4,12 +4,14 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from cqil.method import Depth, Evidence, Method, check_depth_option
+from cqil.methods.evidence import Evidence
+from cqil.methods.method import Depth, Look, Method, check_depth
 from cqil.plan import LayerPlan, kept_layers_plan
 
 
 class Gromov(Method):
     family: ClassVar[str] = "removal"
+    default_look: ClassVar[Look] = Look("Gromov removal", "s", "none")
     method: Literal["gromov"] = "gromov"
     depth: Depth
 
@@ -25,7 +27,7 @@ class Gromov(Method):
 def remove_closest_run(angular_last: np.ndarray, depth: int) -> LayerPlan:
     """`angular_last` [L+1, L+1]; removes layers l..l+n-1 where d(x_l, x_{l+n}) is least."""
     num_layers = len(angular_last) - 1
-    check_depth_option(depth, num_layers)
+    check_depth(depth, num_layers)
     n = num_layers - depth
     first = int(np.argmin(np.diagonal(angular_last, offset=n)))
     kept = [layer for layer in range(num_layers) if not first <= layer < first + n]

@@ -14,7 +14,9 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from cqil.method import Depth, Evidence, Merge, Method, Workbench, check_depth_option
+from cqil.methods.evidence import Evidence, LayerMerge
+from cqil.methods.method import Depth, Look, Method, check_depth
+from cqil.methods.plan_evaluator import PlanEvaluator
 from cqil.plan import LayerPlan, kept_layers_plan
 
 THRESHOLDS = (*(percent / 100 for percent in range(95, 0, -5)), -1.0)
@@ -36,6 +38,12 @@ class LaCo(Method):
         default="paper", description="Sum of differences, or the last layer as the released code"
     )
 
+    @property
+    def look(self) -> Look:
+        if self.rule == "paper":
+            return Look("LaCo merging", "h")
+        return Look("LaCo merging, notebook rule", "h", "none")
+
     @model_validator(mode="after")
     def _one_target(self) -> "LaCo":
         if (self.depth is None) == (self.threshold is None):
@@ -48,7 +56,7 @@ class LaCo(Method):
         high = "" if self.high is None else self.high
         return f"laco-{self.rule}-W{self.window}-I{self.interval}-L{self.low}-H{high}-{target}"
 
-    def search(self, workbench: Workbench) -> dict[str, Any]:
+    def search(self, workbench: PlanEvaluator) -> dict[str, Any]:
         num_layers = workbench.num_layers
         self._check(num_layers)
         thresholds = THRESHOLDS if self.threshold is None else (self.threshold,)
@@ -68,21 +76,21 @@ class LaCo(Method):
         kept = [layer for layer in range(evidence.num_layers) if layer not in gone]
         return kept_layers_plan(evidence.num_layers, kept)
 
-    def merges(self, evidence: Evidence) -> tuple[Merge, ...]:
+    def merges(self, evidence: Evidence) -> tuple[LayerMerge, ...]:
         rows = evidence.outcome["merges"]
-        return tuple(Merge(row["into"], tuple(row["taken"]), row["rule"]) for row in rows)
+        return tuple(LayerMerge(row["into"], tuple(row["taken"]), row["rule"]) for row in rows)
 
     def _collapse(
-        self, num_layers: int, similarity: Callable[[list[Merge]], float], threshold: float
-    ) -> list[Merge]:
+        self, num_layers: int, similarity: Callable[[list[LayerMerge]], float], threshold: float
+    ) -> list[LayerMerge]:
         """Merges in the order in which they are accepted, down to the depth if there is one."""
         stack = list(range(self.low, self._end(num_layers)))
         still = num_layers if self.depth is None else num_layers - self.depth
-        merges: list[Merge] = []
+        merges: list[LayerMerge] = []
         first = len(stack) - self.window
         while first >= 0 and still > 0:
             after = first + 1 + min(self.window - 1, still)
-            merge = Merge(stack[first], tuple(stack[first + 1 : after]), self.rule)
+            merge = LayerMerge(stack[first], tuple(stack[first + 1 : after]), self.rule)
             if similarity([*merges, merge]) > threshold:
                 merges.append(merge)
                 del stack[first + 1 : after]
@@ -105,7 +113,7 @@ class LaCo(Method):
             )
         if self.depth is None:
             return
-        check_depth_option(self.depth, num_layers)
+        check_depth(self.depth, num_layers)
         left = _left(num_layers, self._collapse(num_layers, lambda tried: 1.0, -1.0))
         if left > self.depth:
             raise ValueError(
@@ -114,5 +122,5 @@ class LaCo(Method):
             )
 
 
-def _left(num_layers: int, merges: list[Merge]) -> int:
+def _left(num_layers: int, merges: list[LayerMerge]) -> int:
     return num_layers - sum(len(merge.taken) for merge in merges)

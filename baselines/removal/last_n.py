@@ -7,19 +7,21 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from cqil.method import Depth, Evidence, Method, check_depth_option
+from cqil.methods.evidence import Evidence
+from cqil.methods.method import Depth, Look, Method, check_depth
 from cqil.plan import LayerPlan, kept_layers_plan
 
 
 class LastN(Method):
     family: ClassVar[str] = "removal"
+    default_look: ClassVar[Look] = Look("Last-layers removal", "s", "right")
     method: Literal["last-n"] = "last-n"
     depth: Depth
     keep_final: bool = Field(default=True, description="Whether the final layer stays")
 
     def plan(self, evidence: Evidence) -> LayerPlan:
         num_layers = evidence.num_layers
-        check_depth_option(self.depth, num_layers)
+        check_depth(self.depth, num_layers)
         if not self.keep_final:
             return kept_layers_plan(num_layers, list(range(self.depth)))
         return kept_layers_plan(num_layers, [*range(self.depth - 1), num_layers - 1])

@@ -4,13 +4,16 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from baselines.removal.ranking import remove_least
-from cqil.method import Depth, Evidence, Method, Workbench
+from baselines.removal.score_ranking import remove_least
+from cqil.methods.evidence import Evidence
+from cqil.methods.method import Depth, Look, Method
+from cqil.methods.plan_evaluator import PlanEvaluator
 from cqil.plan import LayerPlan
 
 
 class Magnitude(Method):
     family: ClassVar[str] = "removal"
+    default_look: ClassVar[Look] = Look("Magnitude removal", "s", "top")
     method: Literal["magnitude"] = "magnitude"
     depth: Depth
 
@@ -18,7 +21,7 @@ class Magnitude(Method):
     def search_key(self) -> str:
         return "magnitude"
 
-    def search(self, workbench: Workbench) -> dict[str, Any]:
+    def search(self, workbench: PlanEvaluator) -> dict[str, Any]:
         workbench.expect(1)
         return {"salience": workbench.salience("magnitude").tolist()}
 

@@ -2,13 +2,15 @@
 
 from typing import ClassVar, Literal
 
-from baselines.removal.ranking import remove_least
-from cqil.method import Depth, Evidence, Method
+from baselines.removal.score_ranking import remove_least
+from cqil.methods.evidence import Evidence
+from cqil.methods.method import Depth, Look, Method
 from cqil.plan import LayerPlan
 
 
 class ShortGPT(Method):
     family: ClassVar[str] = "removal"
+    default_look: ClassVar[Look] = Look("ShortGPT removal", "s")
     method: Literal["shortgpt"] = "shortgpt"
     depth: Depth
 

@@ -6,14 +6,17 @@ A search at a smaller depth goes on where one at a larger depth ended.
 
 from typing import Any, ClassVar, Literal
 
-from baselines.removal.greedy import drop_greedily, plan_without
-from baselines.removal.ranking import check_reach
-from cqil.method import Depth, Evidence, Method, Workbench
+from baselines.removal.greedy_search import drop_greedily, plan_without
+from baselines.removal.score_ranking import check_reach
+from cqil.methods.evidence import Evidence
+from cqil.methods.method import Depth, Look, Method
+from cqil.methods.plan_evaluator import PlanEvaluator
 from cqil.plan import LayerPlan
 
 
 class SLEB(Method):
     family: ClassVar[str] = "removal"
+    default_look: ClassVar[Look] = Look("SLEB removal", "P")
     method: Literal["sleb"] = "sleb"
     depth: Depth
 
@@ -21,7 +24,7 @@ class SLEB(Method):
     def search_key(self) -> str:
         return f"sleb-G{self.depth}"
 
-    def search(self, workbench: Workbench) -> dict[str, Any]:
+    def search(self, workbench: PlanEvaluator) -> dict[str, Any]:
         layers = range(workbench.num_layers)
         check_reach(self.depth, len(layers), protected=2)
         ends = {layers[0], layers[-1]}

@@ -1,7 +1,7 @@
 """Early exit: a decoded token leaves the stack of layers where the model is confident enough.
 
-`softmax-gap` and `saturation` are CALM's criteria (arXiv 2207.07061): see `cqil/exits.py`. The
-threshold is given, or found on calibration text so that a decoded token runs `depth` layers on
+`softmax-gap` and `saturation` are CALM's criteria (arXiv 2207.07061): see `cqil/plan/early_exit_rule.py`.
+The threshold is given, or found on calibration text so that a decoded token runs `depth` layers on
 average. CALM lets its threshold decay from token to token and trains the model for it; neither is
 done here. `fixed` skips the layers above `depth` for every decoded token, which is the
 training-free early exit that AdaSkip compares with (arXiv 2501.02336). The prompt runs in full.
@@ -11,9 +11,11 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from cqil.exits import Exit
-from cqil.method import Depth, Evidence, Method, Workbench, check_depth_option
+from cqil.methods.evidence import Evidence
+from cqil.methods.method import Depth, Look, Method, check_depth
+from cqil.methods.plan_evaluator import PlanEvaluator
 from cqil.plan import LayerPlan, dense_plan, kept_layers_plan
+from cqil.plan.early_exit_rule import EarlyExitRule
 
 HALVINGS = 12
 """Thresholds tried at most."""
@@ -23,7 +25,7 @@ CLOSE = 0.05
 """Layers by which the mean may miss the depth."""
 
 
-class EarlyExit(Method):
+class EarlyExitMethod(Method):
     family: ClassVar[str] = "skipping"
     method: Literal["early-exit"] = "early-exit"
     criterion: Literal["softmax-gap", "saturation", "fixed"] = Field(
@@ -35,25 +37,33 @@ class EarlyExit(Method):
     depth: Depth | None = Field(
         default=None, description="Mean layers of a decoded token; finds the threshold"
     )
-    least: int = Field(default=1, ge=1, description="Layers that always run")
+    min_layers: int = Field(default=1, ge=1, description="Layers that always run")
+
+    @property
+    def look(self) -> Look:
+        if self.criterion == "fixed":
+            return Look("Early exit, fixed depth", "^", "left")
+        if self.criterion == "saturation":
+            return Look("Early exit, saturation", "^", "none")
+        return Look("Early exit, softmax gap", "^")
 
     @model_validator(mode="after")
-    def _one_target(self) -> "EarlyExit":
+    def _one_target(self) -> "EarlyExitMethod":
         if self.criterion == "fixed" and (self.depth is None or self.model_fields_set - FIXED):
             raise ValueError("depth: criterion fixed takes depth alone")
         if (self.depth is None) == (self.threshold is None):
             raise ValueError("depth: give either depth or threshold")
-        if self.depth is not None and self.depth <= self.least and self.criterion != "fixed":
-            raise ValueError(f"depth: {self.depth} must lie above least {self.least}")
+        if self.depth is not None and self.depth <= self.min_layers and self.criterion != "fixed":
+            raise ValueError(f"depth: {self.depth} must lie above min_layers {self.min_layers}")
         return self
 
     @property
     def search_key(self) -> str | None:
         if self.depth is None or self.criterion == "fixed":
             return None
-        return f"early-exit-{self.criterion}-L{self.least}-G{self.depth}"
+        return f"early-exit-{self.criterion}-L{self.min_layers}-G{self.depth}"
 
-    def search(self, workbench: Workbench) -> dict[str, Any]:
+    def search(self, workbench: PlanEvaluator) -> dict[str, Any]:
         """Halves the range of thresholds; takes the one whose mean depth comes closest."""
         assert self.depth is not None
         self._check(workbench.num_layers)
@@ -77,20 +87,20 @@ class EarlyExit(Method):
         assert self.depth is not None
         return kept_layers_plan(evidence.num_layers, [*range(self.depth)], prompt_dense=True)
 
-    def exits(self, evidence: Evidence) -> Exit | None:
+    def early_exit(self, evidence: Evidence) -> EarlyExitRule | None:
         if self.criterion == "fixed":
             return None
         return self._exit(self.threshold or evidence.outcome["threshold"])
 
-    def _exit(self, threshold: float) -> Exit:
+    def _exit(self, threshold: float) -> EarlyExitRule:
         assert self.criterion != "fixed"
-        return Exit(self.criterion, threshold, self.least)
+        return EarlyExitRule(self.criterion, threshold, self.min_layers)
 
     def _check(self, num_layers: int) -> None:
         """Raises ValueError where no token could leave before the last layer."""
         if self.depth is not None:
-            check_depth_option(self.depth, num_layers)
-        if self.least >= num_layers:
+            check_depth(self.depth, num_layers)
+        if self.min_layers >= num_layers:
             raise ValueError(
-                f"least: {self.least} must be below the checkpoint's {num_layers} layers"
+                f"min_layers: {self.min_layers} must be below the checkpoint's {num_layers} layers"
             )

@@ -12,13 +12,15 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from cqil.method import Depth, Evidence, Method
+from cqil.methods.evidence import Evidence
+from cqil.methods.method import Depth, Look, Method
 from cqil.plan import LayerPlan, kept_layers_plan
-from cqil.schedule import Schedule
+from cqil.plan.schedule import Schedule
 
 
 class SkipDecode(Method):
     family: ClassVar[str] = "skipping"
+    default_look: ClassVar[Look] = Look("SkipDecode, shallowest", "v", "right")
     method: Literal["skipdecode"] = "skipdecode"
     max_depth: Depth = Field(description="Layers of the first decoded token")
     min_depth: Depth = Field(description="Layers from decoded token `tokens` on")

@@ -12,7 +12,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from cqil.method import Depth, Evidence, Method, check_depth_option
+from cqil.methods.evidence import Evidence
+from cqil.methods.method import Depth, Look, Method, check_depth
 from cqil.plan import LayerPlan, kept_layers_plan
 
 _LOG = logging.getLogger(__name__)
@@ -29,6 +30,12 @@ class UnifiedSkipping(Method):
         description="Target ratio; for rules code and paper",
     )
     depth: Depth | None = Field(default=None, description="Layers kept; for rule even")
+
+    @property
+    def look(self) -> Look:
+        fills: dict[str, Literal["full", "none", "left"]]
+        fills = {"code": "full", "even": "none", "paper": "left"}
+        return Look(f"Skipping, {self.rule} rule", "v", fills[self.rule])
 
     @model_validator(mode="after")
     def _one_target(self) -> "UnifiedSkipping":
@@ -90,7 +97,7 @@ def _exact(speedup: float) -> Fraction:
 
 def even_rule(num_layers: int, depth: int) -> list[int]:
     """`depth` layers from the first to the last, as evenly spaced as whole numbers allow."""
-    check_depth_option(depth, num_layers)
+    check_depth(depth, num_layers)
     if depth == 1:
         return [0]
     return [round(i * (num_layers - 1) / (depth - 1)) for i in range(depth)]

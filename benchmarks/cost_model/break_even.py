@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from benchmarks.cost_model.machine import Machine
-from benchmarks.cost_model.model import Work, predict
-from benchmarks.cost_model.shapes import Shape
-from cqil.engine.layout import ONE_DEVICE, Layout
+from benchmarks.cost_model.model_shapes import ModelShape
+from benchmarks.cost_model.step_time import StepWorkload, predict_step
+from cqil.engine.parallel.layout import ONE_DEVICE, Layout
 from cqil.plan import LayerPlan, dense_plan, kept_layers_plan, uniform_plan
 
 GROUPED = {2: (12 / 32, 30 / 32), 4: (14 / 32, 30 / 32)}
@@ -25,7 +25,7 @@ REMOVAL = "removal"
 
 
 @dataclass(frozen=True)
-class Line:
+class LatencyLine:
     """Seconds a token = fixed + slope x alpha."""
 
     fixed_s: float
@@ -35,7 +35,7 @@ class Line:
         return self.fixed_s + self.slope * alpha_s
 
 
-def methods(shape: Shape, ranks: int) -> dict[str, tuple[LayerPlan, Layout]]:
+def parallel_methods(shape: ModelShape, ranks: int) -> dict[str, tuple[LayerPlan, Layout]]:
     """Name -> plan and layout on `ranks` devices; removal has CQIL's depth and one device.
 
     A method that the shape cannot be split for is left out.
@@ -45,12 +45,12 @@ def methods(shape: Shape, ranks: int) -> dict[str, tuple[LayerPlan, Layout]]:
     found: dict[str, tuple[LayerPlan, Layout]] = {}
     if ranks <= shape.heads:
         two_way = replace(pairs, bypass_target="two-way")
-        found["TP"] = dense_plan(shape.layers), Layout(shards=ranks)
-        found["LP"] = two_way, Layout(shards=ranks)
+        found["TP"] = dense_plan(shape.layers), Layout(tensor_parallel_size=ranks)
+        found["LP"] = two_way, Layout(tensor_parallel_size=ranks)
     if size == ranks:
-        found["CQIL"] = groups, Layout(lanes=ranks)
+        found["CQIL"] = groups, Layout(group_parallel_size=ranks)
     if ranks > 2 and ranks // 2 <= shape.heads:
-        found["CQIL × TP"] = pairs, Layout(lanes=2, shards=ranks // 2)
+        found["CQIL × TP"] = pairs, Layout(group_parallel_size=2, tensor_parallel_size=ranks // 2)
     kept = [round(i * shape.layers / groups.depth) for i in range(int(groups.depth))]
     found[REMOVAL] = kept_layers_plan(shape.layers, kept), ONE_DEVICE
     return found
@@ -62,16 +62,18 @@ def grouped_plan(layers: int, size: int) -> LayerPlan:
     return uniform_plan(layers, start, start + (end - start) // size * size, size)
 
 
-def lines(shape: Shape, ranks: int, machine: Machine, work: Work) -> dict[str, Line]:
+def latency_lines(
+    shape: ModelShape, ranks: int, machine: Machine, work: StepWorkload
+) -> dict[str, LatencyLine]:
     """Name -> seconds a token, for every latency."""
     found = {}
-    for name, (plan, layout) in methods(shape, ranks).items():
-        free = predict(plan, layout, shape, machine.with_latency(0.0), work)
-        found[name] = Line(free.total_s, free.ledger.collectives + free.ledger.messages)
+    for name, (plan, layout) in parallel_methods(shape, ranks).items():
+        free = predict_step(plan, layout, shape, machine.with_latency(0.0), work)
+        found[name] = LatencyLine(free.total_s, free.ledger.collectives + free.ledger.messages)
     return found
 
 
-def break_even_s(slow_links: Line, fast_links: Line) -> float:
+def break_even_s(slow_links: LatencyLine, fast_links: LatencyLine) -> float:
     """The latency above which the first is faster; 0 where it always is, infinity where never."""
     steeper, ahead = fast_links.slope - slow_links.slope, slow_links.fixed_s - fast_links.fixed_s
     if ahead <= 0:

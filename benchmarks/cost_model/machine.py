@@ -10,18 +10,19 @@ from statistics import median
 from typing import Literal, NamedTuple
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from benchmarks.cost_model.fits import fit_line, fit_steps
-from benchmarks.record import Probe, Schema
+from benchmarks.results.probe_record import MachineProbe, read_probe
+from benchmarks.results.schema import Schema
+from cqil.engine.options import ExecutionMode
 
 PRESETS = Path(__file__).with_name("presets.yaml")
 ANY = 0
 """Any number of ranks: each has a memory of its own."""
-Mode = Literal["eager", "graph"]
 
 
-class Link(NamedTuple):
+class LinkCost(NamedTuple):
     """A message of S bytes lasts alpha + beta x S."""
 
     alpha_s: float
@@ -33,7 +34,7 @@ class Link(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rate:
+class RankRate:
     """What one rank does a second."""
 
     bandwidth: float
@@ -58,15 +59,15 @@ class Machine:
     source: str
     projected: bool
     """False where a probe measured it."""
-    rates: Mapping[tuple[int, int], Rate]
-    links: Mapping[tuple[str, int], Link]
+    rates: Mapping[tuple[int, int], RankRate]
+    links: Mapping[tuple[str, int], LinkCost]
 
-    def rate(self, ranks: int, readers: int) -> Rate:
+    def rate(self, ranks: int, active_ranks: int) -> RankRate:
         """Ranks on one socket share its memory, so it matters how many of them read.
 
         Raises ValueError where that was not measured.
         """
-        found = self.rates.get((ranks, readers)) or self.rates.get((ANY, ANY))
+        found = self.rates.get((ranks, active_ranks)) or self.rates.get((ANY, ANY))
         if found is None:
             # Between one reader and all, the busier is the safer figure.
             found = self.rates.get((ranks, ranks))
@@ -78,7 +79,7 @@ class Machine:
             )
         return found
 
-    def link(self, kind: str, ranks: int) -> Link:
+    def link(self, kind: str, ranks: int) -> LinkCost:
         """A kind that has no figures of its own costs as much as an all-reduce."""
         found = self.links.get((kind, ranks)) or self.links.get(("all_reduce", ranks))
         if found is None:
@@ -91,11 +92,11 @@ class Machine:
 
     def with_latency(self, alpha_s: float) -> Machine:
         """The same machine where every message has this latency."""
-        links = {key: Link(alpha_s, link.beta_s) for key, link in self.links.items()}
+        links = {key: LinkCost(alpha_s, link.beta_s) for key, link in self.links.items()}
         return replace(self, links=links)
 
     @classmethod
-    def of_probe(cls, probe: Probe, mode: Mode = "eager") -> Machine:
+    def of_probe(cls, probe: MachineProbe, mode: ExecutionMode = "eager") -> Machine:
         """Raises ValueError where the mode was not probed."""
         rates = dict(_rates(probe, mode))
         if not rates:
@@ -113,46 +114,50 @@ class Machine:
         )
 
 
-def _rates(probe: Probe, mode: Mode) -> Iterator[tuple[tuple[int, int], Rate]]:
+def _rates(probe: MachineProbe, mode: ExecutionMode) -> Iterator[tuple[tuple[int, int], RankRate]]:
     """Of each number of ranks and readers that decode steps were timed with."""
-    places = {(s.ranks, s.readers) for s in probe.steps if s.mode == mode}
-    for ranks, readers in sorted(places):
-        steps = [s for s in probe.steps if (s.mode, s.ranks, s.readers) == (mode, ranks, readers)]
+    places = {(s.ranks, s.active_ranks) for s in probe.steps if s.mode == mode}
+    for ranks, active_ranks in sorted(places):
+        steps = [
+            s
+            for s in probe.steps
+            if (s.mode, s.ranks, s.active_ranks) == (mode, ranks, active_ranks)
+        ]
         fit = fit_steps(
             [s.stages for s in steps], [median(s.seconds) for s in steps], steps[0].bytes
         )
-        peaks = [r for r in probe.rates if (r.ranks, r.readers) == (ranks, readers)]
+        peaks = [r for r in probe.throughputs if (r.ranks, r.active_ranks) == (ranks, active_ranks)]
         best = {r.what: max(r.amount / s for s in r.seconds) for r in peaks}
         bandwidth = max(best["read"], best["copy"])
         yield (
-            (ranks, readers),
-            Rate(
+            (ranks, active_ranks),
+            RankRate(
                 bandwidth=bandwidth,
                 efficiency=fit.bytes_per_s / bandwidth,
                 stage_s=fit.stage_s,
-                flops_per_s=best["multiply"],
+                flops_per_s=best["matmul"],
             ),
         )
 
 
-def _links(probe: Probe, mode: Mode) -> Iterator[tuple[tuple[str, int], Link]]:
+def _links(probe: MachineProbe, mode: ExecutionMode) -> Iterator[tuple[tuple[str, int], LinkCost]]:
     """Under the load of a decode step where that was measured, since a model's messages are."""
     for kind, ranks in sorted({(m.kind, m.ranks) for m in probe.messages}):
         of_kind = [m for m in probe.messages if (m.kind, m.ranks) == (kind, ranks)]
         modes = {m.mode for m in of_kind}
-        used = mode if mode == "graph" else "loaded" if "loaded" in modes else "eager"
+        used = mode if mode == "cuda_graph" else "under_load" if "under_load" in modes else "eager"
         found = [m for m in of_kind if m.mode == used]
         if found:
             fit = fit_line([m.size for m in found], [median(m.seconds) for m in found])
-            yield (kind, ranks), Link(*fit)
+            yield (kind, ranks), LinkCost(*fit)
 
 
 class _Latency(Schema):
     alpha_us: float = Field(gt=0)
     us_per_mib: float = Field(ge=0)
 
-    def link(self) -> Link:
-        return Link(self.alpha_us * 1e-6, self.us_per_mib * 1e-6 / 2**20)
+    def link(self) -> LinkCost:
+        return LinkCost(self.alpha_us * 1e-6, self.us_per_mib * 1e-6 / 2**20)
 
 
 class Preset(Schema):
@@ -169,7 +174,7 @@ class Preset(Schema):
     guesses: list[str] = Field(description="Figures that no source gives")
 
     def machine(self, name: str) -> Machine:
-        rate = Rate(
+        rate = RankRate(
             bandwidth=self.bandwidth,
             efficiency=self.efficiency,
             stage_s=self.stage_us * 1e-6,
@@ -191,7 +196,7 @@ def presets() -> dict[str, Preset]:
     return {name: Preset.model_validate(fields) for name, fields in table.items()}
 
 
-def load_machine(text: str, mode: Mode = "eager") -> Machine:
+def load_machine(text: str, mode: ExecutionMode = "eager") -> Machine:
     """A preset's name, or a file that `python -m benchmarks probe` wrote.
 
     Raises ValueError with one line where it is neither.
@@ -204,12 +209,3 @@ def load_machine(text: str, mode: Mode = "eager") -> Machine:
             f"machine: {text!r} is no file and no preset; use one of {', '.join(presets())}"
         )
     return replace(Machine.of_probe(read_probe(path), mode), name=path.stem)
-
-
-def read_probe(path: Path) -> Probe:
-    """Raises ValueError with one line where the file holds none."""
-    try:
-        return Probe.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{path}: is no probe ({reason}); run make probe") from None

@@ -11,21 +11,21 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks.files import write_json
-from benchmarks.provenance import ROOT, provenance
-from benchmarks.regress.counts import compare_counts
-from benchmarks.regress.experiment import run_experiment
-from benchmarks.regress.record import Effort, Gate
+from benchmarks.regress.compare_counts import compare_counts
+from benchmarks.regress.compare_times import compare_times
+from benchmarks.regress.gate_experiment import run_experiment
+from benchmarks.regress.gate_record import GateEffort, GateResult
+from benchmarks.regress.interval_rule import Limits
 from benchmarks.regress.revisions import commit_of, default_base, unpacked
-from benchmarks.regress.rule import Limits
-from benchmarks.regress.tables import show
-from benchmarks.regress.times import compare_times
-from cqil.commands import run
+from benchmarks.regress.terminal_tables import show
+from benchmarks.results.files import write_json
+from benchmarks.results.provenance import ROOT, provenance
+from cqil.cli.run_app import run_app
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__
 )
-DEFAULT = Effort()
+DEFAULT = GateEffort()
 
 Pairs = Annotated[int, typer.Option(min=2, help="Pairs of processes, at least")]
 MostPairs = Annotated[int, typer.Option(min=2, help="Pairs of processes, at most")]
@@ -59,7 +59,7 @@ def gate(
     limits = Limits(default_limit, limit)
     commit = commit_of(base) if base else default_base()
     with unpacked(commit) as tree:
-        found = Gate(
+        found = GateResult(
             base=commit,
             effort=effort,
             provenance=provenance(device, "float32", threads, seed),
@@ -94,7 +94,7 @@ def experiment(
 
 def _effort(
     pairs: int, most_pairs: int, rounds: int, budget: float, threads: int, device: str, seed: int
-) -> Effort:
+) -> GateEffort:
     """Raises ValueError for a device that is none, and for fewer pairs at most than at least."""
     if device not in ("cpu", "cuda"):
         raise ValueError(f"device: {device!r} is unknown; use cpu or cuda")
@@ -102,7 +102,7 @@ def _effort(
         raise ValueError(f"most-pairs: {most_pairs} is less than pairs, {pairs}; raise it")
     if budget <= 0:
         raise ValueError(f"budget: {budget} s is no time; use more than 0")
-    return Effort(
+    return GateEffort(
         pairs=pairs,
         most_pairs=most_pairs,
         rounds=rounds,
@@ -114,4 +114,4 @@ def _effort(
 
 
 if __name__ == "__main__":
-    run(app)
+    run_app(app)

@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import LlamaConfig, LlamaForCausalLM
 
 import cqil
-from cqil.engine import Engine, Gang, Layout
+from cqil.engine import Engine, Layout
 from cqil.plan import LayerPlan, dense_plan, kept_layers_plan, uniform_plan
 
 LAYERS = 8
@@ -30,15 +30,15 @@ PLANS: dict[str, LayerPlan] = {
     "uls": kept_layers_plan(LAYERS, [0, 2, 5, 7], prompt_dense=True),
     "removal": kept_layers_plan(LAYERS, [0, 1, 2, 3, 7]),
 }
-LANES, SHARDS = {"lanes": 2}, {"shards": 2}
-SPREAD: list[tuple[str, dict[str, int]]] = [
-    ("cqil-p2", LANES),
-    ("cqil-p2-d1", LANES),
-    ("dense", SHARDS),
-    ("cqil-p2", SHARDS),
-    ("cqil-p4", SHARDS),
-    ("uls", SHARDS),
-    ("removal", SHARDS),
+GROUP_PARALLEL, TENSOR_PARALLEL = "group-parallel", "tensor-parallel"
+ON_TWO_RANKS = [
+    ("cqil-p2", GROUP_PARALLEL),
+    ("cqil-p2-d1", GROUP_PARALLEL),
+    ("dense", TENSOR_PARALLEL),
+    ("cqil-p2", TENSOR_PARALLEL),
+    ("cqil-p4", TENSOR_PARALLEL),
+    ("uls", TENSOR_PARALLEL),
+    ("removal", TENSOR_PARALLEL),
 ]
 """What is counted on two ranks: CQIL, tensor parallelism, and groups inside the latter."""
 SHAPE = {
@@ -77,11 +77,11 @@ class Calls(TorchDispatchMode):
         return operator(*args, **(kwargs or {}))
 
 
-def count(rank: int, plan: str, layout: dict[str, int]) -> dict[str, Counts]:
+def count(rank: int, plan: str, parallel: str | None) -> dict[str, Counts]:
     """Phase -> quantity -> count, on one rank."""
     torch.manual_seed(0)
     dense = LlamaForCausalLM(LlamaConfig(**SHAPE))
-    engine = Engine.from_dense(dense, PLANS[plan], layout=Layout(**layout), rank=rank)
+    engine = Engine.from_dense(dense, PLANS[plan], rank=rank, **_layout_options(parallel))
     prompt_BT = torch.arange(1, 1 + PROMPT_TOKENS)[None]
     engine.prefill(prompt_BT, max_tokens=PROMPT_TOKENS + 1)
     prefill = _counted(lambda: engine.prefill(prompt_BT, max_tokens=PROMPT_TOKENS + 1))
@@ -90,6 +90,26 @@ def count(rank: int, plan: str, layout: dict[str, int]) -> dict[str, Counts]:
     decode |= _known(_executed, lambda: engine.program.decode[0])
     decode |= _known(_bytes_read, lambda: engine.step_bytes)
     return {"prefill": prefill, "decode": decode, "held": {"weight_bytes": engine.weight_bytes}}
+
+
+def _layout_options(parallel: str | None) -> dict[str, Any]:
+    """Keyword arguments of an engine on one device, or on two ranks; by the names of the tree."""
+    group, tensor = int(parallel == GROUP_PARALLEL), int(parallel == TENSOR_PARALLEL)
+    try:
+        from cqil.engine.options import EngineOptions
+    except ImportError:  # trees from before EngineOptions
+        return {"layout": Layout(lanes=1 + group, shards=1 + tensor)}
+    layout = Layout(group_parallel_size=1 + group, tensor_parallel_size=1 + tensor)
+    return {"options": EngineOptions(layout=layout)}
+
+
+def _two_ranks() -> Any:
+    """A worker group of two, by the name of the tree."""
+    try:
+        from cqil.engine import WorkerGroup
+    except ImportError:  # trees from before EngineOptions
+        from cqil.engine import Gang as WorkerGroup  # type: ignore[attr-defined, no-redef]
+    return WorkerGroup(2)
 
 
 def _counted(call: Any) -> Counts:
@@ -111,21 +131,26 @@ def _bytes_read(step_bytes: int) -> Counts:
 
 
 def _executed(runners: list) -> Counts:
+    # Trees from before EngineOptions call it a task.
+    stages = [vars(runner).get("stage") or runner.task for runner in runners]
     return {
-        "attentions": sum(len(runner.task.attentions) for runner in runners),
-        "mlps": sum(len(runner.task.mlps) for runner in runners),
+        "attentions": sum(len(stage.attentions) for stage in stages),
+        "mlps": sum(len(stage.mlps) for stage in stages),
     }
 
 
 def count_all() -> dict[str, Counts]:
     """CASE/PHASE -> quantity -> count."""
-    found = {plan: count(0, plan, {}) for plan in PLANS}
-    with Gang(2) as gang:
-        for plan, layout in SPREAD:
-            way = next(iter(layout))
-            for rank, counts in enumerate(gang.run(count, plan, layout)):
-                found[f"{plan}-2-{way}-rank-{rank}"] = counts
-    return {f"{case}/{phase}": counts for case, of in found.items() for phase, counts in of.items()}
+    cases = {plan: count(0, plan, None) for plan in PLANS}
+    with _two_ranks() as workers:
+        for plan, parallel in ON_TWO_RANKS:
+            for rank, counts in enumerate(workers.run(count, plan, parallel)):
+                cases[f"{plan}-{parallel}-rank-{rank}"] = counts
+    return {
+        f"{case}/{phase}": counts
+        for case, by_phase in cases.items()
+        for phase, counts in by_phase.items()
+    }
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.provenance import ROOT
+from benchmarks.results.provenance import ROOT
 
 MAIN = ("origin/main", "main")
 

@@ -1,6 +1,7 @@
 """The fast path: packed weights, static cache, ranks. What it must equal: `cqil.modeling`.
 
-Names are imported when first used: layouts and predictions do without torch, gangs without models.
+Names are imported when first used: layouts and predictions do without torch, worker groups without
+models.
 """
 
 from importlib import import_module
@@ -8,11 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cqil.engine.engine import Engine
-    from cqil.engine.gang import Gang, RankError
-    from cqil.engine.layout import Layout
+    from cqil.engine.parallel.layout import Layout
+    from cqil.engine.parallel.worker_group import RankError, WorkerGroup
 
-__all__ = ["Engine", "Gang", "Layout", "RankError"]
-_MODULES = {"Engine": "engine", "Gang": "gang", "Layout": "layout", "RankError": "gang"}
+__all__ = ["Engine", "Layout", "RankError", "WorkerGroup"]
+_MODULES = {
+    "Engine": "engine",
+    "Layout": "parallel.layout",
+    "RankError": "parallel.worker_group",
+    "WorkerGroup": "parallel.worker_group",
+}
 
 
 def __getattr__(name: str) -> Any:

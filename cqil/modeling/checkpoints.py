@@ -9,7 +9,7 @@ from transformers import AutoConfig, LlamaConfig
 HUB_FILES = ["*.safetensors", "*.json", "tokenizer*", "*.model"]
 
 
-def locate(name: str) -> Path:
+def locate_checkpoint(name: str) -> Path:
     """A local directory, or the snapshot of a hub id. Raises ValueError where it is neither."""
     if Path(name).is_dir():
         return Path(name).resolve()

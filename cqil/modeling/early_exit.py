@@ -18,22 +18,22 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
-from cqil.exits import Exit
 from cqil.modeling.planned_llama import PlannedLlamaForCausalLM
+from cqil.plan.early_exit_rule import EarlyExitRule
 
-HEAD_TOKENS = 512
+LOGITS_CHUNK = 512
 """Tokens whose logits are computed at once; a vocabulary row is large."""
 
 
-class EarlyExit:
+class EarlyExitHooks:
     """While it is entered, whatever passes the decode stages is decoded under `exits`."""
 
-    def __init__(self, model: PlannedLlamaForCausalLM, exits: Exit) -> None:
-        self.model, self.exits = model, exits
+    def __init__(self, model: PlannedLlamaForCausalLM, early_exit: EarlyExitRule) -> None:
+        self.model, self.early_exit = model, early_exit
         self.depths_BT = torch.empty(0, 0)
         """Stages that each token of the last pass ran."""
 
-    def __enter__(self) -> EarlyExit:
+    def __enter__(self) -> EarlyExitHooks:
         stages = self.model.model.decode_stages
         self._hooks = [
             stage.register_forward_hook(partial(self._after, n, len(stages)))
@@ -59,17 +59,17 @@ class EarlyExit:
             self.depths_BT = torch.full(x_BTH.shape[:2], stages, device=x_BTH.device)
         left_BT = self.depths_BT <= number
         output = torch.where(left_BT[..., None], x_BTH, output)
-        if self.exits.least <= run < stages:
+        if self.early_exit.min_layers <= run < stages:
             staying = ~left_BT
-            leaves_N = self._confidence(x_BTH[staying], output[staying]) > self.exits.threshold
+            leaves_N = self._confidence(x_BTH[staying], output[staying]) > self.early_exit.threshold
             self.depths_BT[staying] = torch.where(leaves_N, run, stages)
         return output
 
     def _confidence(self, before_NH: torch.Tensor, after_NH: torch.Tensor) -> torch.Tensor:
-        if self.exits.criterion == "saturation":
+        if self.early_exit.criterion == "saturation":
             return saturation(before_NH, after_NH)
         head, norm = self.model.lm_head, self.model.model.norm
-        return torch.cat([softmax_gap(head(norm(x_NH))) for x_NH in after_NH.split(HEAD_TOKENS)])
+        return torch.cat([softmax_gap(head(norm(x_NH))) for x_NH in after_NH.split(LOGITS_CHUNK)])
 
 
 def softmax_gap(logits_NV: torch.Tensor) -> torch.Tensor:

@@ -25,9 +25,9 @@ from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
 from cqil.modeling.configuration import PlannedLlamaConfig
-from cqil.modeling.ladder import Ladder, Rung
+from cqil.modeling.ladder_residual import LadderLayer, LadderResidual
 from cqil.plan import BypassTarget, LayerPlan
-from cqil.stages import Stage, Stages, attention_layers, has_attention, has_mlp, layer_of
+from cqil.plan.stages import Stage, Stages, attention_layers, has_attention, has_mlp, layer_of
 
 Phase = Literal["prefill", "decode"]
 
@@ -89,7 +89,7 @@ class LayerGroup(GradientCheckpointingLayer):
 class PlannedLlamaPreTrainedModel(LlamaPreTrainedModel):
     config: PlannedLlamaConfig
     _can_record_outputs = {
-        "hidden_states": [LlamaDecoderLayer, LayerGroup, Rung],
+        "hidden_states": [LlamaDecoderLayer, LayerGroup, LadderLayer],
         "attentions": LlamaAttention,
     }
 
@@ -125,9 +125,9 @@ class PlannedLlamaModel(PlannedLlamaPreTrainedModel, LlamaModel):
 
     def _build_stages(self, stages: Stages) -> list[nn.Module]:
         built: list[nn.Module] = []
-        for climbs, run in groupby(stages, self.plan.climbs):
-            if climbs:
-                ladder = Ladder([self._layer(layer_of(stage[0])) for stage in run])
+        for in_ladder, run in groupby(stages, self.plan.in_ladder):
+            if in_ladder:
+                ladder = LadderResidual([self._layer(layer_of(stage[0])) for stage in run])
                 self.ladders.append(ladder)
                 built.append(ladder)
             else:

@@ -2,12 +2,14 @@
 
 from typing import ClassVar, Literal
 
-from cqil.method import Evidence, Method
+from cqil.methods.evidence import Evidence
+from cqil.methods.method import Look, Method
 from cqil.plan import LayerPlan, dense_plan
 
 
 class Dense(Method):
     family: ClassVar[str] = "dense"
+    default_look: ClassVar[Look] = Look("Dense", "*")
     method: Literal["dense"] = "dense"
 
     def plan(self, evidence: Evidence) -> LayerPlan:

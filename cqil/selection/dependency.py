@@ -11,7 +11,9 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from cqil.method import Evidence, Method, Workbench
+from cqil.methods.evidence import Evidence
+from cqil.methods.method import Method
+from cqil.methods.plan_evaluator import PlanEvaluator
 from cqil.plan import LayerPlan
 from cqil.selection.grouping import Grouping, Runs, merged, single_layers
 
@@ -24,7 +26,7 @@ class Dependency(Grouping, Method):
     def search_key(self) -> str:
         return "dependency"
 
-    def search(self, workbench: Workbench) -> dict[str, Any]:
+    def search(self, workbench: PlanEvaluator) -> dict[str, Any]:
         workbench.expect(1)
         return {"dependency": workbench.dependency().tolist()}
 

@@ -10,10 +10,12 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from cqil.method import Evidence, Method, Workbench
+from cqil.methods.evidence import Evidence
+from cqil.methods.method import Method
+from cqil.methods.plan_evaluator import PlanEvaluator
 from cqil.plan import LayerPlan, kept_layers_plan
+from cqil.plan.stages import layer_of
 from cqil.selection.grouping import Grouping, Runs, merged, single_layers
-from cqil.stages import layer_of
 
 
 class Dynamic(Grouping, Method):
@@ -25,7 +27,7 @@ class Dynamic(Grouping, Method):
     def search_key(self) -> str:
         return f"dynamic-P{self.group_size}-{self.bypass_key}" + ("-drop" if self.drop else "")
 
-    def search(self, workbench: Workbench) -> dict[str, Any]:
+    def search(self, workbench: PlanEvaluator) -> dict[str, Any]:
         """What `cheapest` reads: divergence by size and first layer, and by layer left out."""
         layers = workbench.num_layers
         alone = single_layers(layers)

@@ -10,7 +10,8 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from cqil.method import Evidence, Method
+from cqil.methods.evidence import Evidence
+from cqil.methods.method import Method
 from cqil.plan import LayerPlan
 from cqil.selection.grouping import Grouping, Runs, measured, mergeable, merged, single_layers
 

@@ -6,7 +6,9 @@ model under the options' own bypass.
 
 from typing import Any, ClassVar, Literal
 
-from cqil.method import Evidence, Method, Workbench
+from cqil.methods.evidence import Evidence
+from cqil.methods.method import Method
+from cqil.methods.plan_evaluator import PlanEvaluator
 from cqil.plan import LayerPlan
 from cqil.selection.grouping import Grouping, mergeable, merged, single_layers
 
@@ -19,7 +21,7 @@ class Greedy(Grouping, Method):
     def search_key(self) -> str:
         return f"greedy-P{self.group_size}-{self.target_key}-{self.bypass_key}"
 
-    def search(self, workbench: Workbench) -> dict[str, Any]:
+    def search(self, workbench: PlanEvaluator) -> dict[str, Any]:
         """The merges in order, each with its layers and divergence, and the groups at the end."""
         layers = workbench.num_layers
         depth = self.target_depth(layers)

@@ -13,7 +13,8 @@ from typing import ClassVar
 
 from pydantic import BaseModel, Field, model_validator
 
-from cqil.method import Depth, Evidence, Similarity, check_depth_option
+from cqil.methods.evidence import Evidence, LayerSimilarity
+from cqil.methods.method import Depth, check_depth
 from cqil.plan import BypassTarget, LayerPlan
 
 Runs = tuple[tuple[int, ...], ...]
@@ -86,7 +87,7 @@ class Grouping(BaseModel):
 
 def check_reachable(depth: int, num_layers: int, group_size: int) -> None:
     """Raises ValueError unless groups of at most `group_size` bring the layers to `depth`."""
-    check_depth_option(depth, num_layers)
+    check_depth(depth, num_layers)
     least = -(-num_layers // group_size)
     if depth < least:
         raise ValueError(
@@ -124,8 +125,10 @@ def _fewest(stages: Runs, group_size: int) -> int:
     return count
 
 
-def measured(evidence: Evidence) -> Similarity:
+def measured(evidence: Evidence) -> LayerSimilarity:
     """Raises ValueError where the similarity of layer inputs has not been measured."""
     if evidence.similarity is None:
-        raise ValueError("similarity: missing; measure it with cqil.similarity.measure_similarity")
+        raise ValueError(
+            "similarity: missing; measure it with cqil.modeling.layer_similarity.measure_similarity"
+        )
     return evidence.similarity

@@ -9,7 +9,9 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from cqil.method import Evidence, Method, Workbench
+from cqil.methods.evidence import Evidence
+from cqil.methods.method import Method
+from cqil.methods.plan_evaluator import PlanEvaluator
 from cqil.plan import LayerPlan, uniform_plan
 from cqil.selection.grouping import Grouping, check_reachable
 
@@ -34,7 +36,7 @@ class Uniform(Grouping, Method):
     def search_key(self) -> str | None:
         return None if self.start is not None else f"uniform-P{self.group_size}-{self.target_key}"
 
-    def search(self, workbench: Workbench) -> dict[str, Any]:
+    def search(self, workbench: PlanEvaluator) -> dict[str, Any]:
         depth = self.target_depth(workbench.num_layers)
         return search_start(workbench, self.group_size, depth)
 
@@ -73,7 +75,7 @@ def candidate_starts(num_layers: int, span: int, grid: int) -> list[int]:
     return sorted({round(low + i * (high - low) / (count - 1)) for i in range(count)})
 
 
-def search_start(workbench: Workbench, group_size: int, depth: int) -> dict[str, Any]:
+def search_start(workbench: PlanEvaluator, group_size: int, depth: int) -> dict[str, Any]:
     """Scores every candidate; returns group_size, depth, the grid with its scores and the start."""
     layers = workbench.num_layers
     span = grouped_span(layers, depth, group_size)

@@ -6,13 +6,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from baselines.skipping.unified import code_rule, layers_kept, paper_rule
-from cqil.engine.layout import Layout
-from cqil.engine.ledger import Sizes, predict
-from cqil.mixing import mixing_of
+from cqil.engine.parallel.communication_ledger import MessageSizes, predict_communication
+from cqil.engine.parallel.layout import Layout
 from cqil.plan import LayerPlan, kept_layers_plan
+from cqil.plan.stage_dataflow import stage_dataflow
 from reports.claims.registry import Claim, Quantity, with_unit
-from reports.claims.verdicts import Evidence, Finding, Verdict
-from reports.numbers import significant
+from reports.claims.verdicts import ClaimEvidence, Finding, Verdict
+from reports.tables.number_format import significant
 
 RULES = {"code": code_rule, "paper": paper_rule}
 
@@ -32,12 +32,12 @@ def _spelt(name: str, value: float, published: Quantity) -> str:
     return f"{name}: {with_unit(number, published.unit)}"
 
 
-def plan(evidence: Evidence, claim: Claim, slug: str, layers: int) -> Finding:
+def plan(evidence: ClaimEvidence, claim: Claim, slug: str, layers: int) -> Finding:
     """Depth, and what it alone would give, of a configuration."""
     return _of_plan(claim, LayerPlan.from_slug(slug, layers))
 
 
-def removal(evidence: Evidence, claim: Claim, layers: int, kept: int) -> Finding:
+def removal(evidence: ClaimEvidence, claim: Claim, layers: int, kept: int) -> Finding:
     """The same of a model that keeps so many layers."""
     return _of_plan(claim, kept_layers_plan(layers, list(range(kept))))
 
@@ -52,12 +52,21 @@ def _of_plan(claim: Claim, found: LayerPlan) -> Finding:
 
 
 def collectives(
-    evidence: Evidence, claim: Claim, slug: str, layers: int, lanes: int = 1, shards: int = 1
+    evidence: ClaimEvidence,
+    claim: Claim,
+    slug: str,
+    layers: int,
+    group_parallel_size: int = 1,
+    tensor_parallel_size: int = 1,
 ) -> Finding:
     """Messages of rank 0 for one decoded token, the head's apart, as the ledger predicts them."""
-    sizes = Sizes(hidden=1, vocabulary=shards, item=1)
-    layout = Layout(lanes=lanes, shards=shards)
-    _, decode = predict(LayerPlan.from_slug(slug, layers), layout, 0, sizes, batch=1, prompt=1)
+    sizes = MessageSizes(hidden=1, vocabulary=tensor_parallel_size, itemsize=1)
+    layout = Layout(
+        group_parallel_size=group_parallel_size, tensor_parallel_size=tensor_parallel_size
+    )
+    _, decode = predict_communication(
+        LayerPlan.from_slug(slug, layers), layout, 0, sizes, batch=1, prompt=1
+    )
     count = {
         kind: sum(n for entry, n in decode.entries.items() if entry.kind == kind)
         for kind in ("broadcast", "all_reduce", "all_gather")
@@ -69,20 +78,24 @@ def collectives(
     return agreement(claim, ours, how)
 
 
-def times_counted(evidence: Evidence, claim: Claim, slug: str, layers: int) -> Finding:
+def times_counted(evidence: ClaimEvidence, claim: Claim, slug: str, layers: int) -> Finding:
     """How often the most counted attention of a group enters its sum."""
     found = LayerPlan.from_slug(slug, layers)
-    counts = [count for stage in found.groups for count in mixing_of(stage, found).counts]
+    counts = [
+        count
+        for stage in found.groups
+        for count in stage_dataflow(stage, found).attention_weight_in_sum
+    ]
     return agreement(claim, {"times counted": max(counts)}, "By this suite's table of a stage")
 
 
-def kept_counts(evidence: Evidence, claim: Claim, layers: int) -> Finding:
+def kept_counts(evidence: ClaimEvidence, claim: Claim, layers: int) -> Finding:
     """Layers kept at each ratio that the claim's values are named after."""
     ours = {name: layers_kept(layers, float(name.rstrip("×"))) for name in claim.values}
     return agreement(claim, ours, "By this suite's rule")
 
 
-def kept_layers(evidence: Evidence, claim: Claim, layers: int, speedup: float) -> Finding:
+def kept_layers(evidence: ClaimEvidence, claim: Claim, layers: int, speedup: float) -> Finding:
     """The sets that the rules of code and paper keep."""
     ours = {name: tuple(RULES[name](layers, speedup)) for name in claim.values}
     verdict = Verdict.HOLDS if ours == claim.values else Verdict.FAILS
@@ -91,14 +104,14 @@ def kept_layers(evidence: Evidence, claim: Claim, layers: int, speedup: float) -
 
 
 def rules_differ(
-    evidence: Evidence, claim: Claim, layers: int, speedups: Sequence[float]
+    evidence: ClaimEvidence, claim: Claim, layers: int, speedups: Sequence[float]
 ) -> Finding:
     """The smallest of the ratios at which both rules keep different layers."""
     differ = [s for s in speedups if code_rule(layers, s) != paper_rule(layers, s)]
     return agreement(claim, {"first ratio": min(differ, default=math.nan)}, "By this suite's rules")
 
 
-def converted(evidence: Evidence, claim: Claim, of: Mapping[str, str], to: str) -> Finding:
+def converted(evidence: ClaimEvidence, claim: Claim, of: Mapping[str, str], to: str) -> Finding:
     """Cuts of time as speed-ups, or the other way round."""
     found = {name: float(evidence.published(reference).number) for name, reference in of.items()}
     if to == "speed-up":
@@ -106,23 +119,25 @@ def converted(evidence: Evidence, claim: Claim, of: Mapping[str, str], to: str) 
     return agreement(claim, {n: 100 * (1 - 1 / ratio) for n, ratio in found.items()}, "Converted")
 
 
-def ratios(evidence: Evidence, claim: Claim, of: Mapping[str, str], over: str) -> Finding:
+def ratios(evidence: ClaimEvidence, claim: Claim, of: Mapping[str, str], over: str) -> Finding:
     """Published numbers over one of them."""
     return ratio_pairs(evidence, claim, {name: (above, over) for name, above in of.items()})
 
 
-def ratio_pairs(evidence: Evidence, claim: Claim, pairs: Mapping[str, Sequence[str]]) -> Finding:
+def ratio_pairs(
+    evidence: ClaimEvidence, claim: Claim, pairs: Mapping[str, Sequence[str]]
+) -> Finding:
     """Each value is the first published number over the second."""
     return agreement(claim, _ratios(evidence, pairs), "Divided")
 
 
-def cut_pairs(evidence: Evidence, claim: Claim, pairs: Mapping[str, Sequence[str]]) -> Finding:
+def cut_pairs(evidence: ClaimEvidence, claim: Claim, pairs: Mapping[str, Sequence[str]]) -> Finding:
     """Each value is what the second rate saves of the time at the first, in percent."""
     cuts = {name: 100 * (1 - ratio) for name, ratio in _ratios(evidence, pairs).items()}
     return agreement(claim, cuts, "Divided")
 
 
-def _ratios(evidence: Evidence, pairs: Mapping[str, Sequence[str]]) -> dict[str, float]:
+def _ratios(evidence: ClaimEvidence, pairs: Mapping[str, Sequence[str]]) -> dict[str, float]:
     return {
         name: _divided(evidence.published(above), evidence.published(below))
         for name, (above, below) in pairs.items()
@@ -133,14 +148,14 @@ def _divided(above: Quantity, below: Quantity) -> float:
     return float(above.number / below.number)
 
 
-def gains(evidence: Evidence, claim: Claim, of: Sequence[str], over: Sequence[str]) -> Finding:
+def gains(evidence: ClaimEvidence, claim: Claim, of: Sequence[str], over: Sequence[str]) -> Finding:
     """The least and the most that the published numbers exceed the others by, in percent."""
     pairs = zip(map(evidence.published, of), map(evidence.published, over), strict=True)
     found = [100 * (_divided(above, below) - 1) for above, below in pairs]
     return agreement(claim, {"least": min(found), "most": max(found)}, "Divided")
 
 
-def product(evidence: Evidence, claim: Claim, **factors: Sequence[str]) -> Finding:
+def product(evidence: ClaimEvidence, claim: Claim, **factors: Sequence[str]) -> Finding:
     """Each value is the product of published numbers."""
     ours = {
         name: math.prod(float(evidence.published(reference).number) for reference in references)
@@ -149,14 +164,16 @@ def product(evidence: Evidence, claim: Claim, **factors: Sequence[str]) -> Findi
     return agreement(claim, ours, "Multiplied")
 
 
-def share_of_ideal(evidence: Evidence, claim: Claim, cut: str, slug: str, layers: int) -> Finding:
+def share_of_ideal(
+    evidence: ClaimEvidence, claim: Claim, cut: str, slug: str, layers: int
+) -> Finding:
     """A published cut over what depth alone would cut, in percent."""
     ideal = 1 - 1 / LayerPlan.from_slug(slug, layers).ideal_speedup
     share = float(evidence.published(cut).number) / ideal
     return agreement(claim, {"share of ideal": share}, "Divided by the cut of this suite's plan")
 
 
-def mean_change(evidence: Evidence, claim: Claim, of: Mapping[str, str], to: str) -> Finding:
+def mean_change(evidence: ClaimEvidence, claim: Claim, of: Mapping[str, str], to: str) -> Finding:
     """The mean difference of a claim's values to those of another."""
     ours = {
         name: _mean(a - b for _, a, b in _side_by_side(evidence, other, to))
@@ -166,7 +183,7 @@ def mean_change(evidence: Evidence, claim: Claim, of: Mapping[str, str], to: str
 
 
 def largest_gap(
-    evidence: Evidence, claim: Claim, of: str, to: str, documents: Mapping[str, int]
+    evidence: ClaimEvidence, claim: Claim, of: str, to: str, documents: Mapping[str, int]
 ) -> Finding:
     """At most so many standard errors of an unpaired difference lie between two sets of shares."""
     gaps = {}
@@ -180,7 +197,7 @@ def largest_gap(
     return Finding(verdict, f"{said} of {documents[task]} documents.")
 
 
-def _side_by_side(evidence: Evidence, of: str, to: str) -> Iterable[tuple[str, float, float]]:
+def _side_by_side(evidence: ClaimEvidence, of: str, to: str) -> Iterable[tuple[str, float, float]]:
     """(name, value of one claim, value of the other) for the values that both have."""
     mine, theirs = evidence.claims[of].quantities(), evidence.claims[to].quantities()
     return [

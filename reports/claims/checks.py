@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from reports.claims import arithmetic, measured, quality, timing
 from reports.claims.registry import Claim
-from reports.claims.verdicts import Evidence, Finding, Verdict, sentence
+from reports.claims.verdicts import ClaimEvidence, Finding, Verdict, sentence
 
 Check = Callable[..., Finding]
 """Called with the evidence, the claim, and what the claim gives."""
@@ -49,7 +49,7 @@ CHECKS: dict[str, Check] = {
 }
 
 
-def judge(claim: Claim, evidence: Evidence) -> Finding:
+def judge(claim: Claim, evidence: ClaimEvidence) -> Finding:
     """Raises ValueError where the claim names a check that there is not, or feeds it wrongly."""
     if claim.not_seen:
         return Finding(Verdict.NOT_SEEN, "–")

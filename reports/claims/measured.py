@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from benchmarks.paths import ENGINE
-from benchmarks.statistics import Estimate
+from benchmarks.results.statistics import Estimate
 from reports.claims.registry import Claim, Quantity
-from reports.claims.verdicts import Evidence, Finding, Verdict, not_tested
-from reports.latencies import round_seconds
-from reports.measures import DENSE, bootstrap_of
-from reports.numbers import percent, with_interval
+from reports.claims.verdicts import ClaimEvidence, Finding, Verdict, not_tested
+from reports.data.results_folder import ENGINE
+from reports.estimates.latency import round_seconds
+from reports.estimates.quality import DENSE, bootstrap_of
+from reports.tables.number_format import percent, with_interval
 
 
 def accuracy(
-    evidence: Evidence, claim: Claim, model: str, slug: str, tasks: Mapping[str, str]
+    evidence: ClaimEvidence, claim: Claim, model: str, slug: str, tasks: Mapping[str, str]
 ) -> Finding:
     """Accuracy of a plan, length-normalised where the task has it, task by task."""
     if (found := _variant(evidence, model, slug)) is None:
@@ -29,7 +29,7 @@ def accuracy(
 
 
 def latency_cut(
-    evidence: Evidence,
+    evidence: ClaimEvidence,
     claim: Claim,
     model: str,
     slug: str,
@@ -40,21 +40,21 @@ def latency_cut(
     """What a plan on ranks saves of dense on one device, on that hardware."""
     if (found := _variant(evidence, model, slug)) is None:
         return _other(evidence, model, slug)
-    path = f"ranks-{ranks}"
+    backend = f"ranks-{ranks}"
     rounds = round_seconds(evidence.results, phase)
-    if (found, path) not in rounds or (DENSE, ENGINE) not in rounds:
+    if (found, backend) not in rounds or (DENSE, ENGINE) not in rounds:
         return not_tested(f"{phase} latencies of dense on one device and {found} on {ranks} ranks")
-    machine = evidence.machine(found, kind="latency", path=path)
+    machine = evidence.machine(found, kind="latency", backend=backend)
     if hardware not in machine:
         return not_tested(f"{hardware}; these were taken on {machine}")
     ratio = bootstrap_of(evidence.results).ratio_of_medians(
-        rounds[found, path], rounds[DENSE, ENGINE]
+        rounds[found, backend], rounds[DENSE, ENGINE]
     )
     cut = Estimate(1 - ratio.value, 1 - ratio.high, 1 - ratio.low)
     return _within(claim, {"latency cut": cut}, f"{found} against dense, percent", machine)
 
 
-def _variant(evidence: Evidence, model: str, slug: str) -> str | None:
+def _variant(evidence: ClaimEvidence, model: str, slug: str) -> str | None:
     """Name of the variant that runs the plan, if the results are of that model."""
     if evidence.results.model.name != model:
         return None
@@ -62,7 +62,7 @@ def _variant(evidence: Evidence, model: str, slug: str) -> str | None:
     return next((v.name for v in variants if v.plan.slug == slug), None)
 
 
-def _other(evidence: Evidence, model: str, slug: str) -> Finding:
+def _other(evidence: ClaimEvidence, model: str, slug: str) -> Finding:
     return not_tested(f"{slug} of {model}; this run is of {evidence.results.model.name}")
 
 

@@ -7,24 +7,24 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from benchmarks.statistics import Estimate
-from reports import numbers
+from benchmarks.results.statistics import Estimate
 from reports.claims.registry import Claim
 from reports.claims.verdicts import (
+    ClaimEvidence,
     Comparison,
-    Evidence,
     Finding,
     Verdict,
     direction,
     not_tested,
 )
-from reports.comparisons import removal_at_same_depth, scored_variants
-from reports.load import Variant
-from reports.measures import DENSE, MEAN, perplexity_ratio
-from reports.style import bypass_mode
+from reports.data.labels import bypass_mode
+from reports.data.results_folder import ReportedVariant
+from reports.estimates.comparisons import removal_at_same_depth, scored_variants
+from reports.estimates.quality import DENSE, MEAN, perplexity_ratio
+from reports.tables import number_format
 
 
-def grouping_beats_removal(evidence: Evidence, claim: Claim, method: str) -> Finding:
+def grouping_beats_removal(evidence: ClaimEvidence, claim: Claim, method: str) -> Finding:
     """Perplexity of every removal over that of the method's plain groups of the same depth."""
     table = removal_at_same_depth(evidence.results)
     variants = evidence.results.variants
@@ -35,7 +35,7 @@ def grouping_beats_removal(evidence: Evidence, claim: Claim, method: str) -> Fin
     return _by_perplexity(evidence, about, pairs, "higher", needs)
 
 
-def bypass(evidence: Evidence, claim: Claim, mode: str, against: str, expect: str) -> Finding:
+def bypass(evidence: ClaimEvidence, claim: Claim, mode: str, against: str, expect: str) -> Finding:
     """Perplexity of groups with one bypass over the same groups with another, or none."""
     scored = scored_variants(evidence.results)
     pairs = [
@@ -50,7 +50,7 @@ def bypass(evidence: Evidence, claim: Claim, mode: str, against: str, expect: st
     return _by_perplexity(evidence, about, pairs, expect, needs)
 
 
-def better_rule(evidence: Evidence, claim: Claim, better: str, worse: str) -> Finding:
+def better_rule(evidence: ClaimEvidence, claim: Claim, better: str, worse: str) -> Finding:
     """Perplexity of one removal rule over another at each depth that has both."""
     scored = scored_variants(evidence.results)
     pairs = [
@@ -63,7 +63,7 @@ def better_rule(evidence: Evidence, claim: Claim, better: str, worse: str) -> Fi
     return _by_perplexity(evidence, about, pairs, "higher", f"{better} and {worse} at one depth")
 
 
-def laco_rules(evidence: Evidence, claim: Claim) -> Finding:
+def laco_rules(evidence: ClaimEvidence, claim: Claim) -> Finding:
     """Whether LaCo's two rules give models of different perplexity at one depth."""
     laco = [variant for variant in scored_variants(evidence.results) if variant.method == "laco"]
     ruled = [(variant, variant.options.get("rule", "paper")) for variant in laco]
@@ -81,7 +81,7 @@ def laco_rules(evidence: Evidence, claim: Claim) -> Finding:
 
 
 def collapses(
-    evidence: Evidence, claim: Claim, method: str, speedup: float, factor: float
+    evidence: ClaimEvidence, claim: Claim, method: str, speedup: float, factor: float
 ) -> Finding:
     """Whether perplexity is at least `factor` times that of dense, interval and all."""
     found = [
@@ -101,7 +101,7 @@ def collapses(
 
 
 def keeps_accuracy(
-    evidence: Evidence, claim: Claim, method: str, speedup: float, share: float
+    evidence: ClaimEvidence, claim: Claim, method: str, speedup: float, share: float
 ) -> Finding:
     """Whether mean accuracy stays above a share of dense's, up to a speed-up by depth."""
     table = evidence.estimates.accuracies
@@ -115,14 +115,14 @@ def keeps_accuracy(
             lost = mean.loc[variant.name, "difference"]
             kept = Estimate(*(1 + x / base for x in (lost.value, lost.low, lost.high)))
             what = f"{variant.name} keeps"
-            found.append(Comparison(what, kept, "higher", share, numbers.percent))
+            found.append(Comparison(what, kept, "higher", share, number_format.percent))
     names = [comparison.what.split(" ")[0] for comparison in found]
     where = evidence.where(evidence.machine(*names, kind="choices"))
     about = f"Mean accuracy kept, percent of dense, against {100 * share:g}"
     return direction(about, found, where, f"{method} at up to ×{speedup:g} by depth, with tasks")
 
 
-def similarity_grows(evidence: Evidence, claim: Claim) -> Finding:
+def similarity_grows(evidence: ClaimEvidence, claim: Claim) -> Finding:
     """Rank correlation of a layer's index with how alike its input and the next one's are."""
     if evidence.results.similarity is None:
         return not_tested("the similarity of layer inputs")
@@ -142,7 +142,7 @@ def similarity_grows(evidence: Evidence, claim: Claim) -> Finding:
     )
 
 
-def middle_insensitive(evidence: Evidence, claim: Claim) -> Finding:
+def middle_insensitive(evidence: ClaimEvidence, claim: Claim) -> Finding:
     """Whether a searched run of groups loses least away from both ends of what was tried."""
     grids = [s for s in evidence.results.searches if len(s["grid"]) > 2]
     if not grids:
@@ -165,9 +165,9 @@ def middle_insensitive(evidence: Evidence, claim: Claim) -> Finding:
 
 
 def _by_perplexity(
-    evidence: Evidence,
+    evidence: ClaimEvidence,
     about: str,
-    pairs: Sequence[tuple[Variant, Variant]],
+    pairs: Sequence[tuple[ReportedVariant, ReportedVariant]],
     expect: str,
     needs: str,
 ) -> Finding:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from benchmarks.record import Schema
+from benchmarks.results.schema import Schema
 
 FOLDER = Path(__file__).parent
 SHARED = ("source", "confidence", "conditions", "out_of_reach")
@@ -63,7 +63,7 @@ Layers = tuple[int, ...]
 Value = Annotated[Layers | Quantity, BeforeValidator(_quantity)]
 
 
-class Conditions(Schema):
+class ClaimConditions(Schema):
     model: str | None = None
     hardware: str | None = None
     batch: int | None = None
@@ -76,7 +76,7 @@ class Claim(Schema):
     id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9.]+)*$")
     statement: str
     values: dict[str, Value] = {}
-    conditions: Conditions = Conditions()
+    conditions: ClaimConditions = ClaimConditions()
     source: str
     confidence: Confidence
     check: str | None = None
@@ -126,7 +126,7 @@ def _with(shared: dict[str, Any], claim: Any) -> Any:
     return {**shared, **claim, "conditions": conditions}
 
 
-class Work(Schema):
+class Publication(Schema):
     """One file: a paper, or a family of them."""
 
     title: str
@@ -138,7 +138,7 @@ class Work(Schema):
         return [claim for part in self.parts for claim in part.claims]
 
 
-def load_works(folder: Path = FOLDER) -> list[Work]:
+def load_publications(folder: Path = FOLDER) -> list[Publication]:
     """Every file of the folder. Raises ValueError with one line that names file and key."""
     works, seen = [], dict[str, str]()
     for path in sorted(folder.glob("*.yaml")):
@@ -151,9 +151,9 @@ def load_works(folder: Path = FOLDER) -> list[Work]:
     return sorted(works, key=lambda work: work.place)
 
 
-def _read(path: Path) -> Work:
+def _read(path: Path) -> Publication:
     try:
-        return Work.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return Publication.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except ValidationError as error:
         fault = error.errors()[0]
         where = ".".join(map(str, fault["loc"]))

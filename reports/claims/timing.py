@@ -8,20 +8,19 @@ from itertools import pairwise
 
 import numpy as np
 
-from benchmarks.paths import ENGINE, TRANSFORMERS
-from benchmarks.record import LatencyResult
-from benchmarks.statistics import NOTHING, Bootstrap, Estimate
-from reports import numbers
-from reports.bench import round_medians
+from benchmarks.results.measurements import LatencyResult
+from benchmarks.results.statistics import NO_ESTIMATE, Bootstrap, Estimate
 from reports.claims.registry import Claim
-from reports.claims.verdicts import Comparison, Evidence, Finding, direction, not_tested
-from reports.latencies import round_seconds
-from reports.load import Results, Variant
-from reports.measures import DENSE, bootstrap_of
-from reports.style import bypass_mode, path_name
+from reports.claims.verdicts import ClaimEvidence, Comparison, Finding, direction, not_tested
+from reports.data.labels import bypass_mode
+from reports.data.results_folder import ENGINE, ReportedVariant, Results
+from reports.estimates.engine_bench import decode_seconds
+from reports.estimates.latency import round_seconds
+from reports.estimates.quality import DENSE, bootstrap_of
+from reports.tables import number_format
 
 
-def realised_below_requested(evidence: Evidence, claim: Claim, method: str) -> Finding:
+def realised_below_requested(evidence: ClaimEvidence, claim: Claim, method: str) -> Finding:
     """Speed-up of decoding on one device against the one asked for."""
     results = evidence.results
     rounds = round_seconds(results, "decode")
@@ -38,45 +37,47 @@ def realised_below_requested(evidence: Evidence, claim: Claim, method: str) -> F
     ]
     found = [comparison for comparison in found if not math.isnan(comparison.estimate.value)]
     names = [comparison.what.split(" ")[0] for comparison in found]
-    where = evidence.where(evidence.machine(*names, kind="latency", path=ENGINE))
+    where = evidence.where(evidence.machine(*names, kind="latency", backend=ENGINE))
     return direction("Decoding", found, where, f"latencies of dense and {method}")
 
 
-def beats_tensor_parallel(evidence: Evidence, claim: Claim, ranks: int, shards: int = 1) -> Finding:
+def beats_tensor_parallel(
+    evidence: ClaimEvidence, claim: Claim, ranks: int, tensor_parallel_size: int = 1
+) -> Finding:
     """Decoding in plain groups over dense in tensor parallel, on as many ranks."""
-    results, path = evidence.results, f"ranks-{ranks}"
+    results, backend = evidence.results, f"ranks-{ranks}"
     rounds = round_seconds(results, "decode")
     layouts = {
         record.variant: record.layout
         for record in results.measured
-        if isinstance(record, LatencyResult) and record.path == path
+        if isinstance(record, LatencyResult) and record.backend.name == backend
     }
     found = [
         Comparison(
             f"{variant.name} / dense",
-            _over(results, rounds, (variant.name, path), (DENSE, path)),
+            _over(results, rounds, (variant.name, backend), (DENSE, backend)),
             "lower",
         )
         for variant in results.variants.values()
-        if bypass_mode(variant) == "none" and (DENSE, path) in rounds
-        if (layout := layouts.get(variant.name)) and layout["lanes"] > 1
-        if layout["shards"] == shards
+        if bypass_mode(variant) == "none" and (DENSE, backend) in rounds
+        if (layout := layouts.get(variant.name)) and layout["group_parallel_size"] > 1
+        if layout["tensor_parallel_size"] == tensor_parallel_size
     ]
-    where = evidence.where(evidence.machine(DENSE, kind="latency", path=path))
-    about = f"Time of a decoded token in groups over tensor parallel, {path_name(path)}"
-    needs = f"latencies on {ranks} ranks of dense and of groups on lanes of {shards}"
+    where = evidence.where(evidence.machine(DENSE, kind="latency", backend=backend))
+    about = f"Time of a decoded token in groups over tensor parallel, {ranks} ranks"
+    needs = f"latencies on {ranks} ranks of dense and of groups of tensor-parallel size {tensor_parallel_size}"
     return direction(about, found, where, needs)
 
 
-def slow_base_inflates(evidence: Evidence, claim: Claim, method: str) -> Finding:
+def slow_base_inflates(evidence: ClaimEvidence, claim: Claim, method: str) -> Finding:
     """How much of a cut is owed to the base: the engine's dense pass, or a slower one."""
     results = evidence.results
     rounds = round_seconds(results, "decode")
-    if (DENSE, TRANSFORMERS) not in rounds or (DENSE, ENGINE) not in rounds:
+    if (DENSE, "transformers") not in rounds or (DENSE, ENGINE) not in rounds:
         return not_tested("latencies of dense by engine and by generate of Transformers")
-    slower = _over(results, rounds, (DENSE, TRANSFORMERS), (DENSE, ENGINE))
+    slower = _over(results, rounds, (DENSE, "transformers"), (DENSE, ENGINE))
     cuts = "; ".join(
-        f"{variant.name} cuts {_cut(results, rounds, variant, TRANSFORMERS)} % of the slow base "
+        f"{variant.name} cuts {_cut(results, rounds, variant, 'transformers')} % of the slow base "
         f"and {_cut(results, rounds, variant, ENGINE)} % of the engine's dense"
         for variant in results.variants.values()
         if variant.method == method and bypass_mode(variant) == "none"
@@ -84,7 +85,7 @@ def slow_base_inflates(evidence: Evidence, claim: Claim, method: str) -> Finding
     )
     if not cuts:
         return not_tested(f"latencies of groups by {method} without bypass")
-    where = evidence.where(evidence.machine(DENSE, kind="latency", path=ENGINE))
+    where = evidence.where(evidence.machine(DENSE, kind="latency", backend=ENGINE))
     return direction(
         f"Decoding on one device; {cuts}",
         [Comparison("slow base / engine's dense", slower, "higher")],
@@ -93,12 +94,12 @@ def slow_base_inflates(evidence: Evidence, claim: Claim, method: str) -> Finding
     )
 
 
-def committed_order(evidence: Evidence, claim: Claim, arms: Sequence[str]) -> Finding:
+def committed_order(evidence: ClaimEvidence, claim: Claim, systems: Sequence[str]) -> Finding:
     """Decoding of arms that committed benches interleaved, the fastest first."""
     found, places = [], []
     for committed in evidence.committed:
-        rounds = {arm.name: round_medians(arm) for arm in committed.bench.arms}
-        if not set(arms) <= set(rounds):
+        rounds = {system.name: decode_seconds(system) for system in committed.bench.systems}
+        if not set(systems) <= set(rounds):
             continue
         provenance = committed.bench.provenance
         bootstrap = Bootstrap(confidence=0.95, resamples=9999, seed=provenance.seed)
@@ -106,7 +107,7 @@ def committed_order(evidence: Evidence, claim: Claim, arms: Sequence[str]) -> Fi
             Comparison(
                 f"{slow} / {fast}", bootstrap.ratio_of_medians(rounds[slow], rounds[fast]), "higher"
             )
-            for fast, slow in pairwise(arms)
+            for fast, slow in pairwise(systems)
         ]
         hardware = provenance.hardware
         chips = ", ".join([hardware.cpu, *hardware.accelerators])
@@ -114,16 +115,16 @@ def committed_order(evidence: Evidence, claim: Claim, arms: Sequence[str]) -> Fi
             f"{committed.bench.model.name} on {hardware.cores} cores of {chips}, "
             f"benchmarks/history/{committed.place}"
         )
-    needs = f"a committed bench with {', '.join(arms)}"
+    needs = f"a committed bench with {', '.join(systems)}"
     return direction("Time of a decoded token", found, "; ".join(places), needs)
 
 
 def _cut(
-    results: Results, rounds: dict[tuple[str, str], np.ndarray], variant: Variant, base: str
+    results: Results, rounds: dict[tuple[str, str], np.ndarray], variant: ReportedVariant, base: str
 ) -> str:
     ratio = _over(results, rounds, (variant.name, ENGINE), (DENSE, base))
     cut = Estimate(1 - ratio.value, 1 - ratio.high, 1 - ratio.low)
-    return numbers.with_interval(cut, numbers.percent)
+    return number_format.with_interval(cut, number_format.percent)
 
 
 def _over(
@@ -134,5 +135,5 @@ def _over(
 ) -> Estimate:
     """Ratio of two (variant, path), whose rounds ran interleaved."""
     if above not in rounds or below not in rounds:
-        return NOTHING
+        return NO_ESTIMATE
     return bootstrap_of(results).ratio_of_medians(rounds[above], rounds[below])

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from benchmarks.files import read_json
-from benchmarks.record import Bench
-from benchmarks.statistics import Estimate
-from reports import numbers
-from reports.background import machine
+from benchmarks.results.engine_bench_record import EngineBench
+from benchmarks.results.files import read_json
+from benchmarks.results.measurements import LatencyResult
+from benchmarks.results.statistics import Estimate
 from reports.claims.registry import Claim, Quantity
-from reports.estimates import Estimates
-from reports.load import Results
+from reports.data.results_folder import Results
+from reports.estimates.estimates import Estimates
+from reports.tables import number_format
+from reports.text.background import machine
 
 HISTORY = Path(__file__).parents[2] / "benchmarks" / "history"
 
@@ -53,20 +54,20 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Committed:
+class CommittedBench:
     """A bench that lies in the repository."""
 
     place: str
-    bench: Bench
+    bench: EngineBench
 
 
 @dataclass(frozen=True)
-class Evidence:
+class ClaimEvidence:
     """All that checks may use."""
 
     estimates: Estimates
     claims: dict[str, Claim]
-    committed: Sequence[Committed] = ()
+    committed: Sequence[CommittedBench] = ()
 
     @property
     def results(self) -> Results:
@@ -80,13 +81,14 @@ class Evidence:
             raise ValueError(f"{reference}: is no published number; write claim-id/value name")
         return value
 
-    def machine(self, *variants: str, kind: str, path: str | None = None) -> str:
+    def machine(self, *variants: str, kind: str, backend: str | None = None) -> str:
         """What these variants were measured on."""
         found = dict.fromkeys(
             machine(record)
             for record in self.results.measured
             if record.kind == kind and record.variant in variants
-            if path is None or getattr(record, "path", None) == path
+            if backend is None
+            or (isinstance(record, LatencyResult) and record.backend.name == backend)
         )
         return "; ".join(found)
 
@@ -96,11 +98,11 @@ class Evidence:
         return f"{model.name} ({model.num_layers} layers) on {machine}"
 
 
-def committed_benches(folder: Path = HISTORY) -> list[Committed]:
+def committed_benches(folder: Path = HISTORY) -> list[CommittedBench]:
     """Every bench under the folder; results of other kinds are left alone."""
-    files = {path: read_json(path) for path in sorted(folder.rglob("*.json"))}
+    files = {path: read_json(path) for path in sorted(folder.rglob("*.json*"))}
     return [
-        Committed(path.parent.name, Bench.model_validate(data))
+        CommittedBench(path.parent.name, EngineBench.model_validate(data))
         for path, data in files.items()
         if isinstance(data, dict) and data.get("kind") == "bench"
     ]
@@ -123,7 +125,7 @@ class Comparison:
     claimed: str
     """`lower` or `higher`."""
     neutral: float = 1
-    number: Callable[[float], str] = numbers.times
+    number: Callable[[float], str] = number_format.times
 
     @property
     def side(self) -> str:
@@ -134,7 +136,7 @@ class Comparison:
         return "confirmed" if verdict == self.claimed else "contradicted"
 
     def __str__(self) -> str:
-        return f"{self.what} {numbers.with_interval(self.estimate, self.number)}"
+        return f"{self.what} {number_format.with_interval(self.estimate, self.number)}"
 
 
 def direction(about: str, comparisons: Sequence[Comparison], where: str, needs: str) -> Finding:

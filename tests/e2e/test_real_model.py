@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.arms import Spec, peak_facts
-from benchmarks.models import load_dense, load_tokenizer
-from benchmarks.variants import read_variant
+from benchmarks.engine_bench.peak_memory import peak_memory_of_ranks
+from benchmarks.latency.runners import EngineSpec
+from benchmarks.models.load_model import load_dense, load_tokenizer
+from benchmarks.models.variants import read_variant
 from cqil.engine import Engine
-from cqil.engine.gang import Gang
-from cqil.engine.layout import Layout
+from cqil.engine.parallel.layout import Layout
+from cqil.engine.parallel.worker_group import WorkerGroup
 from cqil.modeling import PlannedLlamaForCausalLM
 
 pytestmark = pytest.mark.e2e
@@ -32,8 +33,8 @@ def dense(smoke):
 
 @pytest.fixture(scope="module")
 def two_ranks():
-    with Gang(2) as gang:
-        yield gang
+    with WorkerGroup(2) as workers:
+        yield workers
 
 
 def generate(rank, spec, ids_BT):
@@ -53,28 +54,32 @@ def test_greedy_text_is_the_references(smoke, dense, name):
 @pytest.mark.parametrize(
     ("name", "layout"),
     [
-        ("cqil-p2", Layout(lanes=2)),
-        ("cqil-p2-d1", Layout(lanes=2, outside="sharded")),
-        ("cqil-p2-d1", Layout(shards=2)),
-        ("dense", Layout(shards=2)),
-        ("uls-2x", Layout(shards=2)),
+        ("cqil-p2", Layout(group_parallel_size=2)),
+        ("cqil-p2-d1", Layout(group_parallel_size=2, ungrouped_layers="shard")),
+        ("cqil-p2-d1", Layout(tensor_parallel_size=2)),
+        ("dense", Layout(tensor_parallel_size=2)),
+        ("uls-2x", Layout(tensor_parallel_size=2)),
     ],
 )
 def test_two_ranks_write_the_same_text(smoke, dense, two_ranks, name, layout):
     variant = read_variant(smoke / "variants" / f"{name}.json")
     ids_BT = load_tokenizer(variant.manifest)(PROMPT, return_tensors="pt").input_ids
     expected = Engine.from_dense(dense, variant.plan).generate(ids_BT, max_new_tokens=24)
-    spec = Spec(path=path_of(variant), plan=variant.plan, layout=layout)
+    spec = EngineSpec(path=path_of(variant), plan=variant.plan, layout=layout)
     for tokens_BT in two_ranks.run(generate, spec, ids_BT):
         assert torch.equal(tokens_BT, expected)
 
 
-@pytest.mark.parametrize("layout", [Layout(lanes=2), Layout(shards=2)], ids=["lanes", "shards"])
+@pytest.mark.parametrize(
+    "layout",
+    [Layout(group_parallel_size=2), Layout(tensor_parallel_size=2)],
+    ids=["lanes", "shards"],
+)
 def test_a_rank_holds_little_more_than_its_own_tensors(smoke, dense, layout):
     variant = read_variant(smoke / "variants" / "cqil-p2.json")
-    spec = Spec(path=path_of(variant), plan=variant.plan, layout=layout)
+    spec = EngineSpec(path=path_of(variant), plan=variant.plan, layout=layout)
     whole = sum(weight.nbytes for weight in dense.parameters())
-    for peak, held in peak_facts(spec, torch.ones(1, 32, dtype=torch.long), 4):
+    for peak, held in peak_memory_of_ranks(spec, torch.ones(1, 32, dtype=torch.long), 4):
         assert held < whole
         assert peak < 1.15 * held
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 import torch
+from project import ROOT
 
-from benchmarks.record import read_result
-from benchmarks.runtime import devices
-
-ROOT = Path(__file__).resolve().parents[2]
+from benchmarks.results.measurements import read_result
+from benchmarks.runtime.device import device_count
 
 pytestmark = pytest.mark.e2e
 
@@ -24,7 +22,7 @@ def git_status() -> str:
 
 
 def enough_for(ranks: int) -> bool:
-    return devices("cuda" if torch.cuda.is_available() else "cpu") >= ranks
+    return device_count("cuda" if torch.cuda.is_available() else "cpu") >= ranks
 
 
 def test_results_are_ok_and_follow_the_schema(smoke):

@@ -15,8 +15,8 @@ import pytest
 from project import Project
 
 from benchmarks.cost_model.machine import load_machine
-from benchmarks.cost_model.model import Work, dense_s
-from benchmarks.cost_model.shapes import Shape
+from benchmarks.cost_model.model_shapes import ModelShape
+from benchmarks.cost_model.step_time import StepWorkload, dense_s
 
 AGGREGATES = {"all", "run_config", "draw_report", "time_variants"}
 
@@ -24,8 +24,8 @@ AGGREGATES = {"all", "run_config", "draw_report", "time_variants"}
 @pytest.fixture(scope="module")
 def budget(tiny_llama) -> dict:
     """A decode step that is a fifth shorter than dense's."""
-    shape = Shape.of_config("tiny", json.loads((tiny_llama / "config.json").read_text()))
-    seconds = dense_s(shape, load_machine("h100-nvlink"), Work(item=4))
+    shape = ModelShape.of_config("tiny", json.loads((tiny_llama / "config.json").read_text()))
+    seconds = dense_s(shape, load_machine("h100-nvlink"), StepWorkload(itemsize=4))
     return {"ms": round(0.8e3 * seconds, 9), "machine": "h100-nvlink", "dtype": "float32"}
 
 
@@ -120,7 +120,12 @@ def test_nothing_changed_reruns_nothing(project):
 
 
 def test_imported_module_reruns_what_imports_it(project):
-    with edited(project, "benchmarks/scoring.py", "HEAD_TOKENS = 512", "HEAD_TOKENS = 256"):
+    with edited(
+        project,
+        "benchmarks/accuracy/phase_aware_scoring.py",
+        "HEAD_TOKENS = 512",
+        "HEAD_TOKENS = 256",
+    ):
         rules = {rule for rule, _ in measured(project)}
     # Searches score too: early exit takes its thresholds from scored text.
     assert {"perplexity", "search"} <= rules
@@ -128,7 +133,9 @@ def test_imported_module_reruns_what_imports_it(project):
 
 
 def test_module_of_one_measurement_reruns_that_alone(project):
-    with edited(project, "benchmarks/latency.py", "import uuid", "import uuid  # changed"):
+    with edited(
+        project, "benchmarks/latency/measure_latency.py", "import uuid", "import uuid  # changed"
+    ):
         assert planned(project) == {("time_variants", ""), ("draw_report", ""), ("all", "")}
 
 
@@ -139,13 +146,13 @@ def test_one_methods_file_reruns_its_variants_alone(project):
 
 def test_the_cost_model_reruns_what_has_a_budget_alone(project):
     old = '"""From a latency budget'
-    with edited(project, "benchmarks/cost_model/budget.py", old, f"# changed\n{old}"):
+    with edited(project, "benchmarks/cost_model/depth_for_budget.py", old, f"# changed\n{old}"):
         again = measured(project)
     assert {variant for rule, variant in again if rule in ("variant", "perplexity")} == {"fast"}
 
 
 def test_report_code_reruns_the_report_alone(project):
-    with edited(project, "reports/measures.py", "annotations", "annotations  # changed"):
+    with edited(project, "reports/estimates/quality.py", "annotations", "annotations  # changed"):
         assert planned(project) == {("draw_report", ""), ("all", "")}
 
 

@@ -15,7 +15,7 @@ rule perplexity:
     resources:
         gpu=GPUS,
     params:
-        code=fingerprint("benchmarks.perplexity"),
+        code=fingerprint("benchmarks.accuracy.perplexity"),
         texts=lambda wildcards, input: repeated("text", input.texts),
         documents=optional("documents", RUN.perplexity.documents),
         window=RUN.perplexity.window,
@@ -26,28 +26,28 @@ rule perplexity:
         "--out {output} 2>&1 | tee {log}"
 
 
-rule choices:
+rule multiple_choice:
     input:
         variant=f"{RESULTS}/variants/{{variant}}.json",
         tasks="resources/tasks",
     output:
-        f"{RESULTS}/choices/{{suite}}/{{variant}}.json",
+        f"{RESULTS}/multiple_choice/{{suite}}/{{variant}}.json",
     log:
-        f"{RESULTS}/logs/choices/{{suite}}/{{variant}}.log",
+        f"{RESULTS}/logs/multiple_choice/{{suite}}/{{variant}}.log",
     conda:
         "../../environment.yml"
     threads: THREADS
     resources:
         gpu=GPUS,
     params:
-        code=fingerprint("benchmarks.choices"),
+        code=fingerprint("benchmarks.accuracy.multiple_choice"),
         tasks=lambda wildcards: shlex.quote(
-            json.dumps(RUN.choices[wildcards.suite].tasks)
+            json.dumps(RUN.multiple_choice[wildcards.suite].tasks)
         ),
         runtime=RUNTIME,
         seed=RUN.seed,
     shell:
-        "python -m benchmarks choices --variant {input.variant} --tasks {params.tasks} "
+        "python -m benchmarks multiple-choice --variant {input.variant} --tasks {params.tasks} "
         "--folder {input.tasks} {params.runtime} --threads {threads} --seed {params.seed} "
         "--out {output} 2>&1 | tee {log}"
 
@@ -55,7 +55,7 @@ rule choices:
 rule generation:
     input:
         variant=f"{RESULTS}/variants/{{variant}}.json",
-        pairs="resources/generation/{task}.jsonl",
+        examples="resources/generation/{task}.jsonl",
     output:
         f"{RESULTS}/generation/{{task}}/{{variant}}.json",
     log:
@@ -66,8 +66,8 @@ rule generation:
     resources:
         gpu=GPUS,
     params:
-        code=fingerprint("benchmarks.generation"),
-        task=lambda wildcards: TASKS[wildcards.task].model_dump_json(),
+        code=fingerprint("benchmarks.accuracy.text_generation"),
+        task=lambda wildcards: GENERATION_TASKS[wildcards.task].model_dump_json(),
         documents=lambda wildcards: optional(
             "documents", RUN.generation.tasks[wildcards.task]
         ),
@@ -75,5 +75,5 @@ rule generation:
         runtime=RUNTIME,
     shell:
         "python -m benchmarks generation --variant {input.variant} --task {wildcards.task} "
-        "--pairs {input.pairs} {params.documents} --batch {params.batch} {params.runtime} "
+        "--examples {input.examples} {params.documents} --batch {params.batch} {params.runtime} "
         "--threads {threads} --out {output} 2>&1 | tee {log}"

@@ -6,20 +6,26 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from baselines.registry import methods
-from benchmarks.assets import TABLE, wheel_file
-from benchmarks.config import parse_config, parse_method, search_name
-from benchmarks.pairs import TASKS, Own, check_files
-from benchmarks.paths import timed
-from benchmarks.provenance import fingerprint, hardware
+from benchmarks.config.assets import ASSETS, wheel_file
+from benchmarks.config.generation_tasks import (
+    GENERATION_TASKS,
+    FileDataset,
+    check_task_files,
+)
+from benchmarks.config.run_config import parse_config, parse_method, search_name
+from benchmarks.latency.backends import backend_kinds
+from benchmarks.results.code_fingerprint import fingerprint
+from benchmarks.results.hardware import hardware
+from benchmarks.targets import run_record
 
 try:
     RUN = parse_config(config)
-    check_files(RUN.generation.tasks, Path())
+    check_task_files(RUN.generation.tasks, Path())
+    RECORD = run_record(RUN)
 except ValueError as error:
     raise WorkflowError(str(error))
 
-WHEELS = {wheel_file(name): name for name in TABLE["wheels"]}
+WHEELS = {wheel_file(name): name for name in ASSETS["wheels"]}
 VARIANTS = {name: parse_method(name, options) for name, options in RUN.variants.items()}
 # Variants whose searches have one key share the outcome; any of them can run it.
 SEARCHES = {
@@ -28,21 +34,15 @@ SEARCHES = {
 RESULTS = f"results/{RUN.name}"
 MODEL = f"resources/models/{RUN.model_folder}"
 
-PERPLEXITY = expand(f"{RESULTS}/perplexity/{{variant}}.json", variant=VARIANTS)
-CHOICES = expand(
-    f"{RESULTS}/choices/{{suite}}/{{variant}}.json", suite=RUN.choices, variant=VARIANTS
-)
-GENERATION = expand(
-    f"{RESULTS}/generation/{{task}}/{{variant}}.json",
-    task=RUN.generation.tasks,
-    variant=VARIANTS,
-)
-ACCURACY = PERPLEXITY + CHOICES + GENERATION
-TIMED = timed(VARIANTS, RUN.latency) if RUN.latency else []
-LATENCY = [
-    f"{RESULTS}/latency/{path}/{workload}/{variant}.json"
-    for path, workload, variant in TIMED
-]
+
+
+def files_of(*kinds):
+    """Result files of these kinds that the run makes."""
+    return [f"{RESULTS}/{target.path}" for target in RECORD.targets if target.kind in kinds]
+
+
+ACCURACY = files_of("perplexity", "multiple_choice", "generation")
+LATENCY = files_of("latency")
 REPORT = f"{RESULTS}/report/report.html"
 
 # A job that loads the model takes a GPU where there is one. On CPU at most four run at once, since
@@ -59,8 +59,8 @@ CALIBRATION = f"--device {'cpu' if RUN.device == 'cpu' else 'auto'} --dtype {RUN
 
 wildcard_constraints:
     variant="|".join(VARIANTS),
-    suite="|".join(RUN.choices) or "none",
-    task="|".join(TASKS),
+    suite="|".join(RUN.multiple_choice) or "none",
+    task="|".join(GENERATION_TASKS),
     search="|".join(map(re.escape, SEARCHES)) or "none",
 
 
@@ -70,9 +70,11 @@ def wheel_of(asset):
 
 
 def origin_of(task):
-    """Where a generation task's pairs come from: a wheel, or the user's file."""
-    pairs = TASKS[task].pairs
-    return pairs.path if isinstance(pairs, Own) else wheel_of(pairs.model_dump())
+    """Where a generation task's examples come from: a wheel, or the user's file."""
+    dataset = GENERATION_TASKS[task].dataset
+    if isinstance(dataset, FileDataset):
+        return dataset.path
+    return wheel_of(dataset.model_dump())
 
 
 def texts(section):
@@ -98,15 +100,15 @@ def evidence(wildcards):
         files["similarity"] = f"{RESULTS}/similarity.json"
     if key := search_name(RUN.variants[wildcards.variant]):
         files["search"] = f"{RESULTS}/search/{key}.json"
-    return files | probed(RUN.variants[wildcards.variant])
+    return files | probe_file(RUN.variants[wildcards.variant])
 
 
-def budgeting(options):
+def budget_modules(options):
     """What a variant's depth depends on beside its method."""
-    return ["benchmarks.cost_model.budget"] if "latency_budget" in options else []
+    return ["benchmarks.cost_model.depth_for_budget"] if "latency_budget" in options else []
 
 
-def probed(options):
+def probe_file(options):
     """The machine of a latency budget, where that is a file and no preset."""
     machine = options.get("latency_budget", {}).get("machine", "")
     return {"machine": machine} if machine.endswith(".json") else {}

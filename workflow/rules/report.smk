@@ -1,37 +1,37 @@
 # The report is drawn from result files alone, and from what is published and committed.
 CLAIMS = sorted(map(str, Path("reports/claims").glob("*.yaml")))
-HISTORY = sorted(map(str, Path("benchmarks/history").rglob("*.json")))
+HISTORY = sorted(map(str, Path("benchmarks/history").rglob("*.json*")))
 
 
-rule run_config:
-    # What the report needs to know of the configuration; measurements do not depend on it.
+rule run_record:
+    # What the report needs to know of the run; measurements do not depend on it.
     output:
-        f"{RESULTS}/config.json",
+        f"{RESULTS}/run.json",
     log:
-        f"{RESULTS}/logs/config.log",
+        f"{RESULTS}/logs/run.log",
     conda:
         "../../environment.yml"
     params:
-        run=shlex.quote(json.dumps(RUN.model_dump())),
+        run=shlex.quote(RECORD.model_dump_json()),
     shell:
         "printf '%s\\n' {params.run} > {output} 2> {log}"
 
 
 rule draw_report:
     input:
-        f"{RESULTS}/config.json",
+        f"{RESULTS}/run.json",
         f"{RESULTS}/similarity.json",
         expand(f"{RESULTS}/variants/{{variant}}.json", variant=VARIANTS),
         ACCURACY,
         LATENCY,
-        template="reports/page.html.j2",
+        template="reports/page/page.html.j2",
         claims=CLAIMS,
         history=HISTORY,
         cost_model=[
             "benchmarks/cost_model/presets.yaml",
             "benchmarks/cost_model/published.yaml",
         ],
-        style="reports/paper.mplstyle",
+        style="reports/figures/paper.mplstyle",
         assets="config/assets.yaml",
     output:
         page=report(REPORT, caption="../report/page.rst", category="Report"),
@@ -42,8 +42,8 @@ rule draw_report:
     conda:
         "../../environment.yml"
     params:
-        code=lambda wildcards: fingerprint("reports.__main__"),
+        code=lambda wildcards: fingerprint("reports.page.page"),
         results=subpath(input[0], parent=True),
         folder=subpath(output.page, parent=True),
     shell:
-        "python -m reports --results {params.results} --out {params.folder} 2>&1 | tee {log}"
+        "python -m reports report --results {params.results} --out {params.folder} 2>&1 | tee {log}"

@@ -15,7 +15,7 @@ rule similarity:
     resources:
         gpu=GPUS,
     params:
-        code=fingerprint("benchmarks.calibration"),
+        code=fingerprint("benchmarks.search.calibration"),
         texts=lambda wildcards, input: repeated("text", input.texts),
         calibration=f"--documents {RUN.calibration.documents} --window {RUN.calibration.window}",
         runtime=CALIBRATION,
@@ -26,7 +26,7 @@ rule similarity:
 
 rule search:
     input:
-        unpack(lambda wildcards: probed(RUN.variants[SEARCHES[wildcards.search]])),
+        unpack(lambda wildcards: probe_file(RUN.variants[SEARCHES[wildcards.search]])),
         model=f"{MODEL}/manifest.json",
         texts=texts(RUN.calibration),
     output:
@@ -40,9 +40,9 @@ rule search:
         gpu=GPUS,
     params:
         code=lambda wildcards: fingerprint(
-            "benchmarks.calibration",
+            "benchmarks.search.calibration",
             type(VARIANTS[SEARCHES[wildcards.search]]).__module__,
-            *budgeting(RUN.variants[SEARCHES[wildcards.search]]),
+            *budget_modules(RUN.variants[SEARCHES[wildcards.search]]),
         ),
         options=lambda wildcards: shlex.quote(
             json.dumps(RUN.variants[SEARCHES[wildcards.search]])
@@ -70,9 +70,9 @@ rule variant:
     params:
         # The method's own file counts too: the registry finds it without importing it by name.
         code=lambda wildcards: fingerprint(
-            "benchmarks.variants",
+            "benchmarks.models.variants",
             type(VARIANTS[wildcards.variant]).__module__,
-            *budgeting(RUN.variants[wildcards.variant]),
+            *budget_modules(RUN.variants[wildcards.variant]),
         ),
         options=lambda wildcards: shlex.quote(
             json.dumps(RUN.variants[wildcards.variant])

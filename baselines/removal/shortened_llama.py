@@ -1,0 +1,56 @@
+"""Shortened LLaMA (arXiv 2402.02834): delete, at once, the layers that matter least one by one.
+
+`ppl` scores a layer by the loss of the model without it; `taylor` by the sum over its weights of
+|sum over samples of weight x gradient|. As in the released code both protect the first four layers
+and the last two (the paper's Taylor+). One search serves every depth and every protection.
+"""
+
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from baselines.removal.score_ranking import remove_least
+from cqil.methods.evidence import Evidence
+from cqil.methods.method import Depth, Look, Method
+from cqil.methods.plan_evaluator import PlanEvaluator
+from cqil.plan import LayerPlan, kept_layers_plan
+
+
+class Shortened(Method):
+    family: ClassVar[str] = "removal"
+    method: Literal["shortened"] = "shortened"
+    criterion: Literal["ppl", "taylor"] = Field(description="How a layer is scored")
+    depth: Depth
+    protect_first: int = Field(default=4, ge=0, description="Layers at the bottom that stay")
+    protect_last: int = Field(default=2, ge=0, description="Layers at the top that stay")
+
+    @property
+    def search_key(self) -> str:
+        return f"shortened-{self.criterion}"
+
+    def search(self, workbench: PlanEvaluator) -> dict[str, Any]:
+        if self.criterion == "taylor":
+            workbench.expect(1)
+            scores = workbench.salience("taylor").tolist()
+        else:
+            workbench.expect(workbench.num_layers)
+            scores = losses_without_each(workbench)
+        return {"criterion": self.criterion, "scores": scores}
+
+    @property
+    def look(self) -> Look:
+        if self.criterion == "ppl":
+            return Look("Shortened LLaMA, perplexity", "X")
+        return Look("Shortened LLaMA, Taylor", "X", "none")
+
+    def plan(self, evidence: Evidence) -> LayerPlan:
+        scores_L = np.array(evidence.outcome["scores"])
+        return remove_least(scores_L, self.depth, self.protect_first, self.protect_last)
+
+
+def losses_without_each(workbench: PlanEvaluator) -> list[float]:
+    """Loss of the model without layer l, for every l."""
+    layers = range(workbench.num_layers)
+    kept = ([k for k in layers if k != dropped] for dropped in layers)
+    return [workbench.loss(kept_layers_plan(len(layers), k)) for k in kept]

@@ -1,0 +1,1 @@
+"""Quality of a variant: perplexity, multiple choice, written texts."""

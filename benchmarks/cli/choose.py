@@ -1,0 +1,140 @@
+"""Commands that choose plans: similarity, search, variant, plan."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks.cli.app import app
+from benchmarks.cli.options import (
+    Device,
+    Documents,
+    Dtype,
+    ModelFile,
+    Options,
+    Out,
+    Texts,
+    Threads,
+    Window,
+)
+from benchmarks.results.files import read_json
+
+
+@app.command()
+def similarity(
+    model: ModelFile,
+    text: Texts,
+    documents: Documents,
+    window: Window,
+    out: Out,
+    device: Device = "auto",
+    dtype: Dtype = "float32",
+    threads: Threads = 1,
+) -> None:
+    """Compare the states of the residual stream on calibration text."""
+    from benchmarks.runtime.device import Runtime
+    from benchmarks.search.calibration import write_similarity
+
+    runtime = Runtime(device=device, dtype=dtype, threads=threads, seed=0)
+    write_similarity(model, text, documents, window, runtime, out)
+
+
+@app.command()
+def search(
+    options: Options,
+    model: ModelFile,
+    text: Texts,
+    documents: Documents,
+    window: Window,
+    grid: Annotated[int, typer.Option(help="Places to try, where not all are tried")],
+    out: Out,
+    device: Device = "auto",
+    dtype: Dtype = "float32",
+    threads: Threads = 1,
+) -> None:
+    """Run a method's search on calibration text."""
+    from benchmarks.cost_model.depth_for_budget import resolve_depth
+    from benchmarks.runtime.device import Runtime
+    from benchmarks.search.calibration import write_search
+
+    runtime = Runtime(device=device, dtype=dtype, threads=threads, seed=0)
+    resolved, _ = resolve_depth(json.loads(options), read_json(model))
+    write_search(resolved, model, text, documents, window, grid, runtime, out)
+
+
+@app.command()
+def variant(
+    name: str,
+    options: Options,
+    model: ModelFile,
+    out: Out,
+    similarity: Annotated[Path | None, typer.Option(help="If the method needs it")] = None,
+    search: Annotated[Path | None, typer.Option(help="If the method needs it")] = None,
+) -> None:
+    """Choose a variant's plan and write its manifest."""
+    from benchmarks.cost_model.depth_for_budget import resolve_depth
+    from benchmarks.models.variants import write_variant
+
+    resolved, budget = resolve_depth(json.loads(options), read_json(model))
+    write_variant(name, resolved, model, similarity, search, out, budget)
+
+
+@app.command()
+def plan(
+    rule: Annotated[str, typer.Argument(help="Method, such as uniform, cosine or shortgpt")],
+    model: Annotated[str, typer.Option(help="LLaMA directory, hub id or manifest")],
+    text: Annotated[list[Path], typer.Option(help="Plain text, or documents as JSON lines")],
+    out: Out,
+    depth: Annotated[int | None, typer.Option(min=1, help="Stages left")] = None,
+    speedup: Annotated[
+        float | None, typer.Option(help="In place of depth: layers over stages")
+    ] = None,
+    latency_budget: Annotated[
+        float | None, typer.Option(help="In place of depth: ms a token")
+    ] = None,
+    machine: Annotated[
+        str | None, typer.Option(help="For the budget: preset or probe file")
+    ] = None,
+    group_parallel_size: Annotated[
+        int, typer.Option(min=1, help="For the budget: layers of a group at the same time")
+    ] = 1,
+    tensor_parallel_size: Annotated[
+        int, typer.Option(min=1, help="For the budget: ranks that share a layer")
+    ] = 1,
+    option: Annotated[str, typer.Option(help="Further options of the rule, as JSON")] = "{}",
+    documents: Annotated[int, typer.Option(min=1, help="Documents of each text")] = 4,
+    window: Window = 256,
+    grid: Annotated[
+        int, typer.Option(min=1, help="Candidates to try, where not all are tried")
+    ] = 13,
+    device: Device = "auto",
+    dtype: Dtype = "float32",
+    threads: Threads = 2,
+) -> None:
+    """Choose a plan for a model: a rule's search over your text, to a depth or a latency."""
+    from rich.console import Console
+
+    from benchmarks.runtime.device import Runtime
+    from benchmarks.search.make_plan import make_plan, target_options
+    from cqil.cli.plan_drawing import draw_plan
+
+    options = target_options(
+        {"method": rule, **json.loads(option)},
+        depth=depth,
+        speedup=speedup,
+        budget={
+            "ms": latency_budget,
+            "machine": machine,
+            "group_parallel_size": group_parallel_size,
+            "tensor_parallel_size": tensor_parallel_size,
+            "dtype": dtype,
+        },
+    )
+    runtime = Runtime(device=device, dtype=dtype, threads=threads, seed=0)
+    chosen = make_plan(
+        options, model, text, out, documents=documents, window=window, grid=grid, runtime=runtime
+    )
+    Console().print(draw_plan(chosen))

@@ -1,0 +1,38 @@
+"""JSON Schemas of configurations and results, for editors and readers in other languages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from baselines.registry import methods
+from benchmarks.config.latency_budget import LATENCY_BUDGET, LatencyBudget
+from benchmarks.config.run_config import RunConfig
+from benchmarks.results.measurements import Result
+from benchmarks.results.probe_record import MachineProbe
+from cqil.methods.method import Method
+
+SCHEMAS = Path(__file__).resolve().parents[2] / "workflow" / "schemas"
+
+
+def json_schemas() -> dict[str, dict[str, Any]]:
+    """File name -> JSON Schema, for editors and readers in other languages."""
+    config = RunConfig.model_json_schema()
+    kinds = [_method_schema(kind) for _, kind in sorted(methods().items())]
+    config["properties"]["variants"]["additionalProperties"] = {"oneOf": kinds}
+    return {
+        "config.schema.json": config,
+        "result.schema.json": TypeAdapter(Result).json_schema(),
+        "probe.schema.json": MachineProbe.model_json_schema(),
+    }
+
+
+def _method_schema(kind: type[Method]) -> dict[str, Any]:
+    """A budget may take the place of a depth."""
+    schema = kind.model_json_schema()
+    if "depth" in schema["properties"]:
+        schema["properties"][LATENCY_BUDGET] = LatencyBudget.model_json_schema()
+        schema["required"] = [key for key in schema.get("required", []) if key != "depth"]
+    return schema

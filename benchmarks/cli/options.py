@@ -1,0 +1,21 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Out = Annotated[Path, typer.Option(help="File or folder to write")]
+Wheel = Annotated[Path, typer.Option(help="Wheel fetched before")]
+ModelFile = Annotated[Path, typer.Option("--model", help="Manifest of the model")]
+VariantFile = Annotated[Path, typer.Option("--variant", help="Manifest of the variant")]
+Options = Annotated[str, typer.Option(help="Method and its options, as JSON")]
+Texts = Annotated[list[Path], typer.Option("--text", help="Documents, one JSON a line")]
+Documents = Annotated[int | None, typer.Option(help="Documents of each text; default: all")]
+Window = Annotated[int, typer.Option(help="Tokens a window")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
+Dtype = Annotated[str, typer.Option(help="float32, bfloat16 or float16")]
+Threads = Annotated[int, typer.Option(help="PyTorch threads")]
+Seed = Annotated[int, typer.Option(help="Seed of every draw")]

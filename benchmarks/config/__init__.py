@@ -1,0 +1,1 @@
+"""What a user asks for: run configuration, generation tasks, asset table. Imports no torch."""

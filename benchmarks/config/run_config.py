@@ -1,0 +1,196 @@
+"""The configuration of a run: its schema, with a description and a default for each key.
+
+Imports no torch.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic import field_validator as validates
+
+from baselines.registry import methods
+from benchmarks.config.assets import ASSETS
+from benchmarks.config.generation_tasks import GENERATION_TASKS
+from benchmarks.config.latency_budget import budget_of
+from benchmarks.config.sections import (
+    AA_CONTROL,
+    ConfigSection,
+    Count,
+    LatencySection,
+    explain_validation_error,
+)
+from cqil.methods.method import Method
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+
+class _TextsSection(ConfigSection):
+    texts: list[str] = Field(
+        default=["wikipedia", "c4"], min_length=1, description="Text collections of assets.yaml"
+    )
+    window: int = Field(default=512, ge=16, description="Tokens taken from the start of a document")
+
+    @validates("texts")
+    @classmethod
+    def _known(cls, texts: list[str]) -> list[str]:
+        return _check_names("text", texts, ASSETS["texts"])
+
+
+class CalibrationSection(_TextsSection):
+    """Documents that similarities and searches look at; never scored."""
+
+    documents: Count = Field(default=4, description="Documents of each text")
+
+
+class SearchSection(ConfigSection):
+    """How `uniform` finds the start of its groups where only a depth is given."""
+
+    grid: Count = Field(default=13, description="Starts to try, evenly spaced")
+    documents: Count = Field(default=4, description="Calibration documents of each text")
+    window: int = Field(default=256, ge=16, description="Tokens taken from each")
+
+
+class PerplexitySection(_TextsSection):
+    """The first half of each window is context, the second half is scored."""
+
+    documents: Count | None = Field(default=8, description="Of each text; null takes all")
+
+
+class TaskSuite(ConfigSection):
+    """lm-eval tasks that are measured in one job and recorded in one file."""
+
+    tasks: dict[str, Count | None] = Field(
+        min_length=1,
+        description="Task of assets.yaml -> documents drawn from it with the seed; null takes all",
+    )
+
+    @validates("tasks")
+    @classmethod
+    def _known(cls, tasks: dict[str, int | None]) -> dict[str, int | None]:
+        _check_names("task", list(tasks), ASSETS["tasks"])
+        return tasks
+
+
+class GenerationSection(ConfigSection):
+    """Texts that every variant writes; one job for each variant and task."""
+
+    tasks: dict[str, Count | None] = Field(
+        default={}, description="Task of generation.yaml -> its documents; null takes all"
+    )
+    batch: Count = Field(default=8, description="Documents answered at once")
+
+    @validates("tasks")
+    @classmethod
+    def _known(cls, tasks: dict[str, int | None]) -> dict[str, int | None]:
+        _check_names("task", list(tasks), GENERATION_TASKS)
+        return tasks
+
+
+class ReportSection(ConfigSection):
+    """How the report draws its intervals."""
+
+    confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Of every interval")
+    resamples: int = Field(default=9999, ge=999, description="Bootstrap resamples")
+
+
+class RunConfig(ConfigSection):
+    """A run: one model, its variants, and what is measured on them."""
+
+    name: Name = Field(description="Folder of the run under results/")
+    model: str = Field(
+        min_length=1, description="Embedded name, Hugging Face hub id, or local directory"
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="auto takes CUDA where there is one"
+    )
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(
+        default="float32", description="Type of weights and activations"
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of document draws and round orders")
+    calibration: CalibrationSection = Field(default_factory=CalibrationSection)
+    search: SearchSection = Field(default_factory=SearchSection)
+    variants: dict[Name, dict[str, Any]] = Field(
+        description="Name -> method and its options; `dense` must be one of them"
+    )
+    perplexity: PerplexitySection = Field(default_factory=PerplexitySection)
+    multiple_choice: dict[Name, TaskSuite] = Field(
+        default_factory=dict, description="Suite name -> multiple-choice tasks"
+    )
+    generation: GenerationSection = Field(default_factory=GenerationSection)
+    latency: LatencySection | None = Field(
+        default_factory=LatencySection, description="null leaves latency out of the run"
+    )
+    report: ReportSection = Field(default_factory=ReportSection)
+
+    @property
+    def model_folder(self) -> str:
+        """The model's name as one folder name."""
+        return self.model.strip("/").replace("/", "--")
+
+    @validates("variants")
+    @classmethod
+    def _dense_is_there(cls, variants: dict[str, Any]) -> dict[str, Any]:
+        if AA_CONTROL in variants:
+            raise ValueError(
+                f"{AA_CONTROL}: is the name of dense when it is timed twice; rename it"
+            )
+        if (variants.get("dense") or {}).get("method") != "dense":
+            raise ValueError("dense: missing; add `dense: {method: dense}`, the reference of all")
+        return variants
+
+    @model_validator(mode="after")
+    def _tasks_once(self) -> RunConfig:
+        tasks = [task for suite in self.multiple_choice.values() for task in suite.tasks]
+        if twice := sorted({task for task in tasks if tasks.count(task) > 1}):
+            raise ValueError(
+                f"multiple_choice: task {twice[0]} appears twice; keep it in one suite"
+            )
+        return self
+
+
+def parse_config(raw: dict[str, Any]) -> RunConfig:
+    """Raises ValueError with one line that names the key, the value and the remedy."""
+    try:
+        config = RunConfig.model_validate(raw)
+        for name, options in config.variants.items():
+            parse_method(f"variants.{name}", options)
+    except ValidationError as error:
+        raise ValueError(f"config: {explain_validation_error(error)}") from None
+    return config
+
+
+def parse_method(where: str, options: dict[str, Any]) -> Method:
+    """The method that a variant names. Raises ValueError with one line that begins at `where`."""
+    name = options.get("method")
+    if name not in methods():
+        known = ", ".join(sorted(methods()))
+        raise ValueError(f"config: {where}.method: {name!r} is unknown; use one of {known}")
+    try:
+        if (budget := budget_of(options)) is not None:
+            options = budget.replaced(options, PLACEHOLDER_DEPTH)
+        return methods()[name].model_validate(options)
+    except ValidationError as error:
+        raise ValueError(f"config: {where}.{explain_validation_error(error)}") from None
+    except ValueError as error:
+        raise ValueError(f"config: {where}.{error}") from None
+
+
+PLACEHOLDER_DEPTH = 1
+"""Depth where only the model will tell which one a latency budget leaves."""
+
+
+def search_name(options: dict[str, Any]) -> str | None:
+    """Of the file that holds what the method's search found; None where it has no search."""
+    key, budget = parse_method("variants", options).search_key, budget_of(options)
+    return key if key is None or budget is None else f"{key}-{budget.tag}"
+
+
+def _check_names(what: str, names: list[str], known: dict[str, Any]) -> list[str]:
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{what} {name!r} is unknown; use one of {', '.join(sorted(known))}")
+    if len(set(names)) != len(names):
+        raise ValueError(f"{what} appears twice in {names}; name each once")
+    return names

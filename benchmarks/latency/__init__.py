@@ -1,0 +1,1 @@
+"""Time of a variant: every backend, interleaved in randomised rounds."""

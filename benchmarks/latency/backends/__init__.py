@@ -1,0 +1,33 @@
+"""Backends: what runs a variant while it is timed. One file a backend; the registry finds it."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from functools import cache
+
+from benchmarks.config.sections import LatencySection
+from benchmarks.latency.backends.backend import Backend
+
+
+@cache
+def backend_kinds() -> dict[str, type[Backend]]:
+    """Kind, as `latency.backends` names it -> class."""
+    kinds: dict[str, type[Backend]] = {}
+    for module in pkgutil.iter_modules(__path__, f"{__name__}."):
+        for _, cls in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
+            if issubclass(cls, Backend) and cls.__module__ == module.name and cls is not Backend:
+                kinds[cls.kind] = cls
+    return kinds
+
+
+def configured_backends(latency: LatencySection) -> list[Backend]:
+    """Every backend that a configuration times. Raises ValueError for a kind that is unknown."""
+    kinds = backend_kinds()
+    for kind in latency.backends:
+        if kind not in kinds:
+            raise ValueError(
+                f"latency.backends: {kind!r} is unknown; use one of {', '.join(sorted(kinds))}"
+            )
+    return [backend for kind in latency.backends for backend in kinds[kind].configured(latency)]

@@ -1,0 +1,133 @@
+"""The engine of `cqil`: on one device, or on several ranks; eager, as a CUDA graph, or compiled.
+
+On one device the layers of a group run fused in a few products, on ranks at the same time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from benchmarks.config.sections import ExecutionMode, LatencySection
+from benchmarks.latency.backends.backend import Backend, TimingResources
+from benchmarks.runtime.errors import UnavailableError
+from cqil.engine.parallel.layout import ONE_DEVICE, Layout
+from cqil.plan import LayerPlan
+
+if TYPE_CHECKING:
+    from benchmarks.latency.engine_spec import EngineSpec
+    from benchmarks.latency.runners import TimedRunner
+    from benchmarks.models.variants import Variant
+
+PROCESS_GROUP_BACKENDS = {"cpu": "gloo", "cuda": "nccl"}
+"""What ranks communicate over, by device."""
+MODE_LABELS = {"cuda_graph": "in a CUDA graph", "compiled": "compiled"}
+
+
+@dataclass(frozen=True)
+class EngineBackend(Backend):
+    """Variants with groups run group parallel, others tensor parallel."""
+
+    kind: ClassVar[str] = "engine"
+    ranks: int = 1
+    mode: ExecutionMode = "eager"
+
+    @classmethod
+    def configured(cls, latency: LatencySection) -> list[Backend]:
+        return [cls(ranks, mode) for mode in latency.modes for ranks in (1, *latency.ranks)]
+
+    @property
+    def name(self) -> str:
+        base = "engine" if self.ranks == 1 else f"ranks-{self.ranks}"
+        return base if self.mode == "eager" else f"{base}-{self.mode}"
+
+    @property
+    def label(self) -> str:
+        base = "one device" if self.ranks == 1 else f"{self.ranks} ranks"
+        return base if self.mode == "eager" else f"{base}, {MODE_LABELS[self.mode]}"
+
+    @property
+    def reference(self) -> str:
+        """One device in the same mode."""
+        return EngineBackend(1, self.mode).name
+
+    @property
+    def has_aa_control(self) -> bool:  # type: ignore[override]
+        return self.ranks == 1
+
+    def check(self, variant: Variant, device: str) -> None:
+        from benchmarks.runtime.device import device_count
+        from cqil.engine.options import check_early_exit
+
+        if self.mode != "eager" and device != "cuda":
+            raise UnavailableError(
+                f"modes: {self.mode} is timed on CUDA, but device is {device}; use eager"
+            )
+        if self.ranks > (available := device_count(device)):
+            what = "CUDA devices" if device == "cuda" else "CPU cores"
+            raise UnavailableError(
+                f"ranks: {self.ranks}, but this machine has {available} {what}; use fewer"
+            )
+        try:
+            check_early_exit(variant.early_exit, self.layout(variant), "eager")
+        except ValueError as error:
+            raise UnavailableError(str(error)) from None
+
+    def layout(self, variant: Variant) -> Layout:
+        if self.ranks == 1:
+            return ONE_DEVICE
+        from cqil.modeling.checkpoints import read_config
+
+        heads = read_config(variant.manifest["path"]).num_attention_heads
+        return layout_for(variant.plan, self.ranks, heads)
+
+    def start(self, key: str, variant: Variant, resources: TimingResources) -> TimedRunner:
+        from benchmarks.latency.runners import SingleDeviceRunner, load_on_ranks
+        from benchmarks.latency.shared_weights import share_weights
+        from cqil.engine.parallel.worker_group import WorkerGroup
+
+        spec, threads = self._spec(variant, resources), self.threads(resources.runtime)
+        if self.ranks == 1:
+            engine = share_weights(spec.load(), resources.shared_weights)
+            return SingleDeviceRunner(engine, spec, threads)
+        if self.ranks not in resources.worker_groups:
+            workers = WorkerGroup(
+                self.ranks, backend=PROCESS_GROUP_BACKENDS[resources.device], threads=threads
+            )
+            resources.worker_groups[self.ranks] = resources.stack.enter_context(workers)
+        return load_on_ranks(resources.worker_groups[self.ranks], key, spec)
+
+    def _spec(self, variant: Variant, resources: TimingResources) -> EngineSpec:
+        from benchmarks.latency.engine_spec import EngineSpec
+        from cqil.engine.options import EngineOptions
+
+        return EngineSpec(
+            path=variant.manifest["path"],
+            plan=variant.schedule or variant.plan,
+            options=EngineOptions(
+                layout=self.layout(variant), mode=self.mode, early_exit=variant.early_exit
+            ),
+            device=resources.device,
+            dtype=resources.runtime.dtype,
+        )
+
+
+def layout_for(plan: LayerPlan, ranks: int, heads: int) -> Layout:
+    """Layers of the largest group side by side; the ranks that are left over share each layer.
+
+    So CQIL where there are groups, tensor parallelism where there are none. Raises UnavailableError
+    where that does not use every rank, and where more ranks than `heads` would share a layer.
+    """
+    group_size = max(map(len, (*plan.groups, *plan.prefill_groups)))
+    if ranks % group_size:
+        raise UnavailableError(
+            f"ranks: {ranks}, but the largest group has {group_size} members; use a multiple of "
+            f"{group_size}"
+        )
+    sharing = ranks // group_size
+    if sharing > heads:
+        raise UnavailableError(
+            f"ranks: {ranks}, so that {sharing} share each layer, but a layer has {heads} "
+            "attention heads; use fewer"
+        )
+    return Layout(group_parallel_size=group_size, tensor_parallel_size=sharing)

@@ -1,0 +1,45 @@
+"""What an engine is made of, as plain data that travels to ranks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from statistics import fmean
+
+import torch
+
+from cqil.engine import Engine
+from cqil.engine.options import EngineOptions
+from cqil.engine.weights.safetensors_reader import DTYPES
+from cqil.plan import LayerPlan
+from cqil.plan.schedule import Schedule
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineSpec:
+    """An engine that has not been loaded yet."""
+
+    path: str
+    """Directory of the checkpoint."""
+    plan: LayerPlan | Schedule
+    options: EngineOptions = field(default_factory=EngineOptions)
+    device: str = "cpu"
+    dtype: str = "float32"
+
+    def load(self, rank: int = 0) -> Engine:
+        """The engine of one rank, on that rank's device."""
+        device = f"cuda:{torch.cuda.current_device()}" if self.device == "cuda" else self.device
+        return Engine.load(
+            self.path,
+            self.plan,
+            dtype=DTYPES[self.dtype],
+            device=device,
+            rank=rank,
+            options=self.options,
+        )
+
+    def scheduled_layers(self, new_tokens: int) -> float | None:
+        """Mean layers of the first decode steps of a schedule; None for a single plan."""
+        if not isinstance(self.plan, Schedule):
+            return None
+        steps = map(self.plan.index_at, range(new_tokens))
+        return fmean(self.plan.plans[step].depth for step in steps)

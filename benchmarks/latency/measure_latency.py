@@ -1,0 +1,177 @@
+"""Latency of every variant on every backend, all interleaved in one session.
+
+Workloads are timed one after another, on the same loaded models. Dense is timed twice where a
+backend has an A/A control, whose ratio to dense shows what noise does. Layers that a variant merges
+are timed with their old weights: values do not change the time.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Any
+
+import torch
+
+from benchmarks.config.sections import AA_CONTROL, REFERENCE, LatencySection, Workload
+from benchmarks.latency.backends.backend import TimingResources
+from benchmarks.latency.interleaved_rounds import InterleavedTimes, random_prompt, run_interleaved
+from benchmarks.latency.runners import TimedRunner
+from benchmarks.latency.targets import LatencyTarget, latency_targets
+from benchmarks.models.variants import Variant
+from benchmarks.results.measurements import LatencyResult
+from benchmarks.results.schema import MachineState
+from benchmarks.runtime.device import Runtime
+from benchmarks.runtime.errors import UnavailableError
+from benchmarks.runtime.machine_monitor import MachineMonitor
+from benchmarks.runtime.run_measurement import measured_once, run_measurement
+from cqil.engine.parallel.worker_group import RankError
+from cqil.modeling.checkpoints import read_config
+
+
+@dataclass(frozen=True)
+class LatencySession:
+    """The rounds of one workload, and the machine around them."""
+
+    times: InterleavedTimes
+    layers: dict[str, float | None]
+    """Key of a target -> mean layers of its decode steps, where that is not the plan's depth."""
+    machine_state: MachineState
+
+
+def measure_latency(
+    variants: list[Variant], section: LatencySection, runtime: Runtime
+) -> list[LatencyResult]:
+    """One result for each backend, workload and variant, the A/A control among them.
+
+    Each round runs all of them once, in an order drawn anew. Raises ValueError where the variants
+    are of different models.
+    """
+    if len({variant.manifest["sha256"] for variant in variants}) != 1:
+        raise ValueError("variants: of different models; measure those of one model together")
+    by_name = _by_name(variants)
+    targets = latency_targets((variant.name for variant in variants), section)
+    sessions = measured_once(lambda device: _sessions(targets, by_name, section, runtime, device))
+    session_id = uuid.uuid4().hex
+
+    def measure(target: LatencyTarget, device: str) -> dict[str, Any]:
+        variant = by_name[target.variant]
+        target.backend.check(variant, device)
+        session = sessions(device)[target.workload.name]
+        if isinstance(session, MemoryError):
+            raise session
+        return {
+            "samples": session.times.samples[target.key],
+            "layers": session.layers[target.key],
+            "layout": asdict(target.backend.layout(variant)),
+            "stopped": session.times.stopped,
+            "machine_state": session.machine_state,
+        }
+
+    return [
+        run_measurement(
+            LatencyResult,
+            by_name[target.variant],
+            target.workload.model_dump(),
+            replace(runtime, threads=target.backend.threads(runtime)),
+            partial(measure, target),
+            backend=target.backend.record(),
+            schedule=_schedule(by_name[target.variant]),
+            layout={},
+            session=session_id,
+        )
+        for target in targets
+    ]
+
+
+def result_path(result: LatencyResult) -> str:
+    """Where its file lies: BACKEND/WORKLOAD/VARIANT.json."""
+    return f"{result.backend.name}/{result.workload_name}/{result.variant}.json"
+
+
+def _by_name(variants: list[Variant]) -> dict[str, Variant]:
+    """The variants, and the A/A control: dense under a second name."""
+    by_name = {variant.name: variant for variant in variants}
+    if REFERENCE in by_name:
+        by_name[AA_CONTROL] = replace(by_name[REFERENCE], name=AA_CONTROL)
+    return by_name
+
+
+def _schedule(variant: Variant) -> dict[str, Any] | None:
+    return None if variant.schedule is None else variant.schedule.to_dict()
+
+
+def _sessions(
+    targets: list[LatencyTarget],
+    by_name: dict[str, Variant],
+    section: LatencySection,
+    runtime: Runtime,
+    device: str,
+) -> dict[str, LatencySession | MemoryError]:
+    """By workload, of all targets that can run here.
+
+    Where memory runs out, the workloads that are not measured yet have that error instead.
+    """
+    timed = list(_runnable(targets, by_name, device))
+    model = read_config(next(iter(by_name.values())).manifest["path"])
+    sessions: dict[str, LatencySession | MemoryError] = {}
+    try:
+        with ExitStack() as stack:
+            resources = TimingResources(device, runtime, stack)
+            runners = _runners(timed, by_name, resources)
+            for workload in section.workloads:
+                session = _session(runners, timed, workload, model.vocab_size, runtime.seed)
+                sessions[workload.name] = session
+    except (MemoryError, torch.OutOfMemoryError, RankError) as error:
+        first_line = (str(error) or "no detail").splitlines()[0]
+        if isinstance(error, RankError) and "MemoryError" not in first_line:
+            raise
+        full = MemoryError(first_line)
+        return {workload.name: sessions.get(workload.name, full) for workload in section.workloads}
+    return sessions
+
+
+def _runnable(
+    targets: list[LatencyTarget], by_name: dict[str, Variant], device: str
+) -> Iterator[LatencyTarget]:
+    """Targets that this machine can time."""
+    for target in targets:
+        with suppress(UnavailableError):
+            target.backend.check(by_name[target.variant], device)
+            yield target
+
+
+def _runners(
+    targets: list[LatencyTarget], by_name: dict[str, Variant], resources: TimingResources
+) -> dict[str, TimedRunner]:
+    """A loaded runner for each key; the workloads share them."""
+    runners: dict[str, TimedRunner] = {}
+    for target in targets:
+        if target.key not in runners:
+            variant = by_name[target.variant]
+            runners[target.key] = target.backend.start(target.key, variant, resources)
+    return runners
+
+
+def _session(
+    runners: dict[str, TimedRunner],
+    targets: list[LatencyTarget],
+    workload: Workload,
+    vocabulary: int,
+    seed: int,
+) -> LatencySession:
+    """Times one workload; the precision is that of ratios to dense on the reference backend."""
+    references = {
+        target.key: reference
+        for target in targets
+        if (reference := f"{target.backend.reference}/{REFERENCE}") in runners
+        if reference != target.key
+    }
+    prompt_BT = random_prompt(vocabulary, workload.batch, workload.prompt_tokens, seed)
+    with MachineMonitor() as monitor:
+        times = run_interleaved(runners, prompt_BT, workload, seed, references)
+    layers = {key: runner.layers_run(workload.new_tokens) for key, runner in runners.items()}
+    return LatencySession(times, layers, monitor.machine_state())

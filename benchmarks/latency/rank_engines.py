@@ -1,0 +1,61 @@
+"""Functions that run on each rank: load an engine, time it, count what it holds and sends.
+
+Shape suffixes: B sequences, T tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from benchmarks.latency.engine_spec import EngineSpec
+from benchmarks.latency.shared_weights import SharedWeights, share_weights
+from cqil.engine import Engine
+from cqil.engine.parallel.communication_ledger import CommunicationLedger
+from cqil.engine.step_clock import step_times
+
+
+@dataclass(frozen=True)
+class RankUsage:
+    """What one rank holds, in bytes, and what it sends."""
+
+    weight_bytes: int
+    cache_bytes: int
+    step_bytes: int
+    """Read by one decode step."""
+    prefill: CommunicationLedger
+    decode: CommunicationLedger
+
+
+_ENGINES: dict[str, Engine] = {}
+"""Engines of this rank; they stay until its process ends."""
+_SHARED_WEIGHTS: dict[tuple[str, str, str], SharedWeights] = {}
+"""Their weights, by checkpoint, type and device."""
+
+
+def rank_engine(key: str) -> Engine:
+    """The engine that `load_rank` keeps on this rank under `key`."""
+    return _ENGINES[key]
+
+
+def load_rank(rank: int, key: str, spec: EngineSpec) -> None:
+    """Loads the engine of this rank and keeps it under `key`."""
+    shared = _SHARED_WEIGHTS.setdefault((spec.path, spec.dtype, spec.device), {})
+    _ENGINES[key] = share_weights(spec.load(rank), shared)
+
+
+def time_rank(rank: int, key: str, prompt_BT: torch.Tensor, new_tokens: int) -> list[float]:
+    """Seconds of the prefill and of each decode step on this rank."""
+    return step_times(_ENGINES[key], prompt_BT, new_tokens)
+
+
+def count_rank(rank: int, key: str, prompt_BT: torch.Tensor) -> RankUsage:
+    """Counts one prefill and one decode step on this rank."""
+    engine = _ENGINES[key]
+    prompt_BT = prompt_BT.to(engine.device)
+    engine.communicator.ledger = prefill = CommunicationLedger()
+    engine.prefill(prompt_BT, max_tokens=prompt_BT.shape[1] + 1)
+    engine.communicator.ledger = decode = CommunicationLedger()
+    engine.decode_step(prompt_BT[:, -1])
+    return RankUsage(engine.weight_bytes, engine.cache.nbytes, engine.step_bytes, prefill, decode)

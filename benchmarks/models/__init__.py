@@ -1,0 +1,1 @@
+"""Checkpoints and variants on disk, and how they are loaded."""

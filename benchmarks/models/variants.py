@@ -1,0 +1,99 @@
+"""A variant: a model's manifest plus the plan that a method chose, and why it chose it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.config.run_config import parse_method
+from benchmarks.results.files import read_json, sha256_file, write_json
+from benchmarks.results.schema import Model
+from cqil.methods.evidence import Evidence, LayerMerge, LayerSimilarity
+from cqil.plan import LayerPlan
+from cqil.plan.early_exit_rule import EarlyExitRule
+from cqil.plan.schedule import Schedule
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What measurements need of a variant's manifest."""
+
+    name: str
+    method: str
+    plan: LayerPlan
+    manifest: dict[str, Any]
+    """The manifest of the model that the plan is for."""
+    merges: tuple[LayerMerge, ...] = ()
+    """Layers that take in others before the plan runs."""
+    schedule: Schedule | None = None
+    """Plans that follow one another while decoding, where `plan` does not serve every token."""
+    early_exit: EarlyExitRule | None = None
+    """When decoded tokens leave the plan's stages early."""
+
+    def result_fields(self) -> dict[str, Any]:
+        """The fields of a result that say what was measured."""
+        return {
+            "variant": self.name,
+            "method": self.method,
+            "plan": self.plan.to_dict(),
+            "slug": self.plan.slug,
+            "early_exit": None if self.early_exit is None else self.early_exit.to_dict(),
+            "model": Model(**{key: self.manifest[key] for key in Model.model_fields}),
+        }
+
+
+def write_variant(
+    name: str,
+    options: dict[str, Any],
+    model: Path,
+    similarity: Path | None,
+    search: Path | None,
+    out: Path,
+    budget: dict[str, Any] | None = None,
+) -> LayerPlan:
+    """Chooses the plan and writes the variant's manifest: plan, model, and the evidence.
+
+    `budget`: what the depth among the options was predicted from, if it was.
+    """
+    method = parse_method(f"variants.{name}", options)
+    manifest = read_json(model)
+    found = None if search is None else read_json(search)
+    evidence = Evidence(
+        num_layers=manifest["num_layers"],
+        similarity=None if similarity is None else LayerSimilarity.from_dict(read_json(similarity)),
+        found=found,
+    )
+    plan = method.plan(evidence)
+    merges, schedule = method.merges(evidence), method.schedule(evidence)
+    early_exit = method.early_exit(evidence)
+    data = {
+        "variant": name,
+        "method": method.method,
+        "family": method.family,
+        "look": asdict(method.look),
+        "options": options,
+        "budget": budget,
+        "slug": plan.slug,
+        "depth": plan.depth,
+        "plan": plan.to_dict(),
+        "merges": [asdict(merge) for merge in merges],
+        "schedule": None if schedule is None else schedule.to_dict(),
+        "early_exit": None if early_exit is None else early_exit.to_dict(),
+        "model": manifest,
+        "similarity_sha256": None if similarity is None else sha256_file(similarity),
+        "search": found,
+    }
+    write_json(out, data)
+    return plan
+
+
+def read_variant(path: Path) -> Variant:
+    data = read_json(path)
+    plan = LayerPlan.from_dict(data["plan"])
+    merges = tuple(LayerMerge(m["into"], tuple(m["taken"]), m["rule"]) for m in data["merges"])
+    schedule = None if data["schedule"] is None else Schedule.from_dict(data["schedule"])
+    early_exit = None if data["early_exit"] is None else EarlyExitRule.from_dict(data["early_exit"])
+    return Variant(
+        data["variant"], data["method"], plan, data["model"], merges, schedule, early_exit
+    )

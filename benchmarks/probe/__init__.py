@@ -1,0 +1,1 @@
+"""`make probe`: the constants of a machine that the cost model reads."""

@@ -1,0 +1,1 @@
+"""What every measurement runs in: device, progress lines, the state of the machine."""

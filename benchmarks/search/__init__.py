@@ -1,0 +1,1 @@
+"""Choosing plans: layer similarity and method searches on calibration text."""

@@ -1,0 +1,34 @@
+"""Every result file that a run makes; the workflow builds them, the report knows what is missing."""
+
+from __future__ import annotations
+
+from benchmarks.config.run_config import RunConfig
+from benchmarks.latency.targets import latency_targets
+from benchmarks.results.schema import RunRecord, Target
+
+
+def run_record(config: RunConfig) -> RunRecord:
+    """What a configuration asks for. Raises ValueError with one line for an unknown backend."""
+    latency = config.latency
+    timed = latency_targets(config.variants, latency) if latency else []
+    groups = {
+        "perplexity": ["perplexity"],
+        "multiple_choice": [f"multiple_choice/{suite}" for suite in config.multiple_choice],
+        "generation": [f"generation/{task}" for task in config.generation.tasks],
+    }
+    targets = [
+        Target(kind=kind, group=group, variant=variant)
+        for kind, of_kind in groups.items()
+        for group in of_kind
+        for variant in config.variants
+    ]
+    targets += [
+        Target(kind="latency", group=f"latency/{target.group}", variant=target.variant)
+        for target in timed
+    ]
+    return RunRecord(
+        config=config.model_dump(),
+        backends=list({target.backend.name: target.backend.record() for target in timed}.values()),
+        workloads=[workload.name for workload in latency.workloads] if latency else [],
+        targets=targets,
+    )

@@ -1,0 +1,1 @@
+"""The `cqil` command: inspect, build and generate with one plan."""

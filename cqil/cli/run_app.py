@@ -1,0 +1,19 @@
+"""How the project's commands end: bad input is one line on stderr and exit code 2."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+
+def run_app(app: typer.Typer) -> None:
+    """Runs a command line. CQIL_DEBUG=1 shows where an error came from."""
+    try:
+        app()
+    except ValueError as error:
+        if os.environ.get("CQIL_DEBUG"):
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None

@@ -1,0 +1,135 @@
+"""`cqil generate`: one request, answered by the engine on one device or on several ranks."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+
+import torch
+from transformers import AutoTokenizer
+
+from cqil.cli.cpu_name import cpu_name
+from cqil.engine import Engine
+from cqil.engine.options import EngineOptions
+from cqil.engine.parallel.worker_group import (
+    ProcessGroupBackend,
+    WorkerGroup,
+    join_process_group,
+)
+from cqil.engine.throughput import GenerationSpeed, copy_bandwidth, time_generation
+from cqil.engine.weights.checkpoint_checks import check_checkpoint
+from cqil.engine.weights.safetensors_reader import DTYPES
+from cqil.modeling.checkpoints import locate_checkpoint
+from cqil.plan import LayerPlan
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerationRequest:
+    """What to generate, and on what."""
+
+    path: str
+    """Directory or hub id of the model."""
+    plan: LayerPlan
+    prompt: str
+    max_new_tokens: int
+    options: EngineOptions = field(default_factory=EngineOptions)
+    device: str = "auto"
+    dtype: str = "float32"
+    threads: int | None = None
+    """CPU threads of each rank; None divides the cores evenly."""
+
+    @property
+    def world_size(self) -> int:
+        """Number of ranks."""
+        return self.options.layout.world_size
+
+
+@dataclass(frozen=True)
+class _RankAnswer:
+    tokens: list[int]
+    speed: GenerationSpeed
+    copy_bytes_per_s: float
+    device: str
+
+
+def answer_request(request: GenerationRequest) -> tuple[str, list[str]]:
+    """The text, and a line on the speed of each rank.
+
+    Raises ValueError with one line for a request that cannot be served, before any rank starts.
+    """
+    request = _resolved(request)
+    tokenizer = AutoTokenizer.from_pretrained(request.path)
+    ids = tokenizer(request.prompt)["input_ids"]
+    if not ids:
+        raise ValueError("prompt: is empty; give at least one token")
+    answers = _answers(request, ids)
+    text = tokenizer.decode(ids + answers[0].tokens, skip_special_tokens=True)
+    lines = [_speed_line(request, rank, answer) for rank, answer in enumerate(answers)]
+    if request.options.communicator == "none" and request.world_size > 1:
+        lines.append("communicator: none, so ranks did not communicate and the text is wrong")
+    return str(text), lines
+
+
+def _resolved(request: GenerationRequest) -> GenerationRequest:
+    """The request with every `auto` decided, after all checks that need no weights."""
+    if request.dtype not in DTYPES:
+        raise ValueError(f"dtype: {request.dtype!r} is unknown; use one of {', '.join(DTYPES)}")
+    device = request.device
+    if device not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"device: {device!r} is unknown; use auto, cpu or cuda")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device: cuda, but this machine has no CUDA device; use cpu")
+    request.options.check(device)
+    path = str(locate_checkpoint(request.path))
+    if request.world_size > 1:
+        check_checkpoint(path, request.plan, request.options.layout)
+    threads = request.threads or max(1, (os.cpu_count() or 1) // request.world_size)
+    return replace(request, device=device, path=path, threads=threads)
+
+
+def _answers(request: GenerationRequest, ids: list[int]) -> list[_RankAnswer]:
+    backend: ProcessGroupBackend = "nccl" if request.device == "cuda" else "gloo"
+    if request.world_size == 1:
+        return [_generate(0, request, ids)]
+    if "RANK" in os.environ:  # torchrun has started the ranks
+        return [_generate(join_process_group(backend), request, ids)]
+    assert request.threads is not None
+    with WorkerGroup(request.world_size, backend=backend, threads=request.threads) as workers:
+        return workers.run(_generate, request, ids)
+
+
+def _generate(rank: int, request: GenerationRequest, ids: list[int]) -> _RankAnswer:
+    assert request.threads is not None
+    torch.set_num_threads(request.threads)
+    device = request.device if request.device == "cpu" else f"cuda:{torch.cuda.current_device()}"
+    engine = Engine.load(
+        request.path,
+        request.plan,
+        dtype=DTYPES[request.dtype],
+        device=device,
+        rank=rank,
+        options=request.options,
+    )
+    prompt_BT = torch.tensor([ids], device=device)
+    tokens_BT, speed = time_generation(engine, prompt_BT, None, request.max_new_tokens)
+    return _RankAnswer(tokens_BT[0].tolist(), speed, copy_bandwidth(device), _device_name(device))
+
+
+def _speed_line(request: GenerationRequest, rank: int, answer: _RankAnswer) -> str:
+    """Tokens a second, bandwidth, and its share of the bandwidth of a plain copy."""
+    speed, copy = answer.speed, answer.copy_bytes_per_s
+    where = f"rank {rank} of {request.world_size}: " if request.world_size > 1 else ""
+    if not speed.decoded:
+        return f"{where}one token only, so there is no decode speed; raise --max-new-tokens"
+    return (
+        f"{where}{speed.tokens_per_s:.1f} tokens/s after a prompt of {speed.prompt_tokens} tokens "
+        f"in {speed.prefill_s * 1e3:.0f} ms; {speed.bandwidth / 1e9:.1f} GB/s read, "
+        f"{speed.bandwidth / copy:.0%} of the {copy / 1e9:.1f} GB/s that it copies "
+        f"({answer.device}, threads: {request.threads}, {request.dtype}, {request.options.mode})"
+    )
+
+
+def _device_name(device: str) -> str:
+    return cpu_name() if device == "cpu" else torch.cuda.get_device_name(device)

@@ -1,0 +1,1 @@
+"""What one rank computes: stages, attention, KV cache, embedding and LM head."""

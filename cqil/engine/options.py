@@ -1,0 +1,63 @@
+"""How an engine runs a plan, as one set of options. Imports no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from cqil.engine.parallel.layout import ONE_DEVICE, Layout
+from cqil.plan.early_exit_rule import EarlyExitRule
+
+ExecutionMode = Literal["eager", "cuda_graph", "compiled"]
+CommunicatorName = Literal["default", "star", "symm_mem", "none"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions:
+    """Options of `Engine`; they are checked against each other when an engine is made."""
+
+    layout: Layout = ONE_DEVICE
+    """How the plan is spread over ranks."""
+    communicator: CommunicatorName = "default"
+    """What sums tensors over ranks: NCCL's or gloo's all-reduce (`default`), a `star` around the
+    first rank, one-shot all-reduce over symmetric memory (`symm_mem`), or nothing (`none`)."""
+    mode: ExecutionMode = "eager"
+    """How decode steps run: `eager`, replayed as a `cuda_graph`, or `compiled`."""
+    early_exit: EarlyExitRule | None = None
+    """When a decoded token leaves the plan's stages early; None runs all stages."""
+
+    def check(self, device_type: str) -> None:
+        """Raises ValueError where the device, or another option, rules an option out."""
+        check_execution_mode(self.mode, device_type)
+        check_communicator(self.communicator, device_type)
+        check_early_exit(self.early_exit, self.layout, self.mode)
+
+
+def check_execution_mode(mode: str, device_type: str) -> None:
+    """Raises ValueError where the mode is unknown or the device cannot run it."""
+    if mode not in get_args(ExecutionMode):
+        known = ", ".join(get_args(ExecutionMode))
+        raise ValueError(f"mode: {mode!r} is unknown; use one of {known}")
+    if mode == "cuda_graph" and device_type != "cuda":
+        raise ValueError(f"mode: 'cuda_graph' needs a CUDA device, not {device_type}; use eager")
+
+
+def check_communicator(name: str, device_type: str) -> None:
+    """Raises ValueError where the communicator is unknown or the device does not offer it."""
+    if name not in get_args(CommunicatorName):
+        known = ", ".join(get_args(CommunicatorName))
+        raise ValueError(f"communicator: {name!r} is unknown; use one of {known}")
+    if name == "symm_mem" and device_type != "cuda":
+        raise ValueError(
+            f"communicator: 'symm_mem' needs CUDA devices, not {device_type}; use default"
+        )
+
+
+def check_early_exit(rule: EarlyExitRule | None, layout: Layout, mode: ExecutionMode) -> None:
+    """Raises ValueError where tokens cannot leave one by one."""
+    if rule is None or (layout.world_size == 1 and mode == "eager"):
+        return
+    raise ValueError(
+        "early_exit: which stages run is known only while they run, which "
+        f"{layout.world_size} ranks in mode {mode} cannot follow; use one rank and mode eager"
+    )

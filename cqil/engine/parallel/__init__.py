@@ -1,0 +1,1 @@
+"""Several ranks: who computes what, what they send each other, and the processes themselves."""

@@ -1,0 +1,1 @@
+"""From safetensors to the packed weights that stages multiply with."""

@@ -1,0 +1,1 @@
+"""A results folder in memory: variants, records, tidy frames of samples, and the names readers see."""

@@ -1,0 +1,23 @@
+"""Names of families and bypasses as readers see them."""
+
+from __future__ import annotations
+
+from reports.data.results_folder import ReportedVariant
+
+FAMILIES = {
+    "dense": "Dense",
+    "cqil": "CQIL",
+    "reordering": "Reordering",
+    "removal": "Removal",
+    "skipping": "Skipping",
+}
+
+
+def bypass_mode(variant: ReportedVariant) -> str:
+    """none, ffn, ffn+residual, two-way or mean; a distance above one is named."""
+    plan = variant.plan
+    if plan.bypass_target in ("two-way", "mean"):
+        return plan.bypass_target
+    if plan.bypass == 0:
+        return "none"
+    return plan.bypass_target + (f" d={plan.bypass}" if plan.bypass > 1 else "")

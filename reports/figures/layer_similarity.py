@@ -1,0 +1,25 @@
+"""Cosine of every two states of the residual stream, and block influence."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from reports.data.results_folder import Results
+from reports.figures.style import COLOURS
+
+
+def similarity_figure(results: Results) -> Figure | None:
+    """Cosine of every two states of the residual stream, and what each layer changes."""
+    if results.similarity is None:
+        return None
+    figure = Figure(figsize=(5.2, 5.6))
+    above, below = figure.subplots(2, height_ratios=(3, 1))
+    image = above.imshow(results.similarity.cosine, cmap="cividis", interpolation="nearest")
+    above.set(xlabel="Input of layer (the last is the output)", ylabel="Input of layer")
+    figure.colorbar(image, ax=above, label="Mean cosine", shrink=0.85)
+    influence = results.similarity.block_influence
+    below.bar(range(len(influence)), influence, color=COLOURS["cqil"], width=0.7)
+    below.set(xlabel="Layer", ylabel="Block influence", yscale="log")
+    below.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure

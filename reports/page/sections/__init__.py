@@ -1,0 +1,41 @@
+"""The sections of the page, in its order. A new one is a new module and a name in this list.
+
+A section that has nothing to say in a run is None, and the page leaves it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from reports.data.results_folder import Results
+from reports.estimates.estimates import Estimates
+from reports.page.section import PageSection
+from reports.page.sections import (
+    bypass,
+    claims,
+    generation,
+    latency,
+    plans,
+    projection,
+    provenance,
+    quality,
+    rules,
+    searches,
+    similarity,
+    variants,
+)
+
+SECTIONS: list[Callable[[Results, Estimates], PageSection | None]] = [
+    quality.section,
+    rules.section,
+    variants.section,
+    generation.section,
+    bypass.section,
+    similarity.section,
+    plans.section,
+    searches.section,
+    latency.section,
+    projection.section,
+    claims.section,
+    provenance.section,
+]

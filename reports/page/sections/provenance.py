@@ -1,0 +1,19 @@
+"""Where the numbers come from, and the commands that make them again."""
+
+from __future__ import annotations
+
+from reports.data.results_folder import Results
+from reports.estimates.estimates import Estimates
+from reports.page.section import Facts, PageSection, ShellCommand
+from reports.text import background
+
+
+def section(results: Results, estimates: Estimates) -> PageSection:
+    measured = [
+        ShellCommand(f"{kind}, first variant", line)
+        for kind, line in background.commands(results).items()
+    ]
+    report = ShellCommand("this report", background.report_command(results))
+    return PageSection(
+        "provenance", "Provenance", [Facts(background.facts(results)), *measured, report]
+    )

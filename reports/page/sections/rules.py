@@ -1,0 +1,33 @@
+"""Every rule that chooses layers, at every depth, and whether the search pays."""
+
+from __future__ import annotations
+
+from reports.data.results_folder import Results
+from reports.estimates.estimates import Estimates
+from reports.estimates.rule_curves import rule_curves
+from reports.figures.rule_curves import rule_panels
+from reports.page.section import Drawing, PageSection
+from reports.tables.rules import curves_table, searched_findings, searched_table
+from reports.tables.scores import FIRST_TOKEN
+
+
+def section(results: Results, estimates: Estimates) -> PageSection | None:
+    if not rule_curves(results):
+        return None
+    drawing = Drawing(
+        "rules",
+        "Perplexity and mean accuracy against depth, a line a rule",
+        "One line a rule, with intervals; dashed: dense. Lines leave the panel where twenty times "
+        f"the dense perplexity is passed; the table has the values. For skipping, {FIRST_TOKEN}.",
+        lambda: rule_panels(results, estimates.perplexities, estimates.accuracies),
+    )
+    return PageSection(
+        "rules",
+        "Rules that choose layers",
+        [
+            drawing,
+            curves_table(results, estimates.perplexities, estimates.accuracies),
+            searched_table(estimates.searched),
+        ],
+        list(searched_findings(estimates.searched)),
+    )

@@ -1,0 +1,1 @@
+"""One table a file, for CSV, Markdown, LaTeX and the page."""

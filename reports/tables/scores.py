@@ -1,0 +1,149 @@
+"""Tables of scores: all variants side by side, perplexity by text, accuracy by task."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from reports.data.results_folder import ReportedVariant, Results
+from reports.estimates.quality import ALL, MEAN
+from reports.tables import number_format
+from reports.tables.table import Table, find_row, identity, missing_cell, spread_estimates, to_dense
+from reports.text.background import machines
+
+FIRST_TOKEN = "the first scored token is predicted by the full-depth prompt pass"
+
+
+def variants_table(results: Results, perplexities: pd.DataFrame, accuracies: pd.DataFrame) -> Table:
+    """One row a variant with all its scores."""
+    # The mean is last in the frame and first on the page, where it is seen without scrolling.
+    tasks = sorted(accuracies["task"].unique(), key=lambda task: task != MEAN)
+    heads = {task: _head(accuracies, task) for task in tasks}
+    rows = [
+        identity(variant)
+        | {"plan": variant.plan.slug}
+        | _perplexity_cells(results, perplexities, variant)
+        | _accuracy_cells(results, accuracies, variant, heads)
+        for variant in results.variants.values()
+    ]
+    note = (
+        "Perplexity over all texts, interval in brackets; × dense: ratio of perplexities, paired "
+        f"over the same windows. {_accuracy_note(accuracies)} "
+        f"Measured on: {'; '.join(machines(results)) or 'nothing'}."
+    )
+    data = _variants_data(results, perplexities, accuracies)
+    return Table("variants", "All variants", data, pd.DataFrame(rows), note)
+
+
+def _perplexity_cells(
+    results: Results, perplexities: pd.DataFrame, variant: ReportedVariant
+) -> dict[str, str]:
+    row = find_row(perplexities, variant.name, "text", ALL)
+    if row is None:
+        heads = ("perplexity", "× dense", "bits/byte")
+        return dict.fromkeys(heads, missing_cell(results, variant, ["perplexity"]))
+    return {
+        "perplexity": number_format.with_interval(row["perplexity"]),
+        "× dense": to_dense(row["ratio"], variant, number_format.times),
+        "bits/byte": number_format.significant(row["bits_per_byte"]),
+    }
+
+
+def _accuracy_cells(
+    results: Results, accuracies: pd.DataFrame, variant: ReportedVariant, heads: dict[str, str]
+) -> dict[str, str]:
+    cells, gone = {}, missing_cell(results, variant, list(results.config["multiple_choice"]))
+    for task, head in heads.items():
+        row = find_row(accuracies, variant.name, "task", task)
+        cells[head] = gone
+        if row is not None:
+            cells[head] = number_format.with_error(row["headline"].value, row["headline_se"])
+        if task == MEAN:
+            cells["− dense, points"] = (
+                gone if row is None else to_dense(row["difference"], variant, number_format.points)
+            )
+    return cells
+
+
+def _head(accuracies: pd.DataFrame, task: str) -> str:
+    normalised = accuracies[accuracies["task"] == task]["acc_norm"].notna().any()
+    return f"{task} (norm)" if normalised else task
+
+
+def _accuracy_note(accuracies: pd.DataFrame) -> str:
+    """How to read it, and where skipping cannot show what it costs."""
+    shares = accuracies[accuracies["task"] != MEAN].groupby("task", sort=False)["one_token"].first()
+    if shares.empty:
+        return f"Skipping: {FIRST_TOKEN}."
+    text = (
+        "Accuracy in percent ± one standard error; (norm): length-normalised. The difference is of "
+        f"the mean over tasks, paired over documents. Skipping: {FIRST_TOKEN}; documents whose "
+        "choices are all one token long: "
+    )
+    text += ", ".join(f"{task} {100 * share:.0f} %" for task, share in shares.items()) + "."
+    if blind := [task for task, share in shares.items() if share == 1]:
+        text += f" So {' and '.join(blind)} cannot show any harm of skipping."
+    return text
+
+
+def _variants_data(
+    results: Results, perplexities: pd.DataFrame, accuracies: pd.DataFrame
+) -> pd.DataFrame:
+    """The plans and the pooled scores, one row a variant; gaps where nothing was measured."""
+    plans = pd.DataFrame(
+        {
+            "variant": variant.name,
+            "family": variant.family,
+            "method": variant.method,
+            "slug": variant.plan.slug,
+            "depth": variant.depth,
+            "ideal_speedup": variant.plan.num_layers / variant.depth,
+        }
+        for variant in results.variants.values()
+    )
+    pooled = spread_estimates(perplexities[perplexities["text"] == ALL].drop(columns="text"))
+    mean = accuracies[accuracies["task"] == MEAN][["variant", "headline", "difference"]]
+    mean = mean.rename(columns={"headline": "accuracy", "difference": "accuracy_difference"})
+    return plans.merge(pooled, how="left").merge(spread_estimates(mean), how="left")
+
+
+def perplexity_table(perplexities: pd.DataFrame) -> Table:
+    """One row a variant, one column a text."""
+    cells = perplexities.assign(shown=perplexities["perplexity"].map(number_format.with_interval))
+    order = {key: perplexities[key].unique() for key in ("variant", "text")}
+    shown = cells.pivot(index="variant", columns="text", values="shown")
+    shown = shown.reindex(index=order["variant"], columns=order["text"]).reset_index()
+    return Table("perplexity", "Perplexity by text", perplexities, shown)
+
+
+def accuracy_table(accuracies: pd.DataFrame) -> Table:
+    """One row a variant and task, with both of lm-eval's metrics."""
+    shown = pd.DataFrame(
+        {
+            "variant": accuracies["variant"],
+            "task": accuracies["task"],
+            "documents": accuracies["documents"].astype(str),
+            "acc": list(map(number_format.with_error, accuracies["acc"], accuracies["acc_se"])),
+            "acc_norm": list(
+                map(number_format.with_error, accuracies["acc_norm"], accuracies["acc_norm_se"])
+            ),
+            "headline − dense, points": [
+                number_format.with_interval(difference, number_format.points)
+                for difference in accuracies["difference"]
+            ],
+            "right: it alone / dense alone": [
+                "–" if math.isnan(p) else f"{own:g} / {dense:g}"
+                for own, dense, p in accuracies[["only_own", "only_dense", "p_value"]].values
+            ],
+            "p, McNemar": [
+                "–" if math.isnan(p) else number_format.probability(p)
+                for p in accuracies["p_value"]
+            ],
+        }
+    )
+    note = (
+        "Right alone: documents that one of the two has right and the other wrong, by the headline "
+        "metric; p is McNemar’s exact two-sided one, each on its own. The mean weighs tasks alike."
+    )
+    return Table("accuracy", "Accuracy by task", accuracies, shown, note)

@@ -1,0 +1,1 @@
+"""Sentences made from numbers: summary, provenance, whether times can be trusted."""

@@ -1,0 +1,408 @@
+"""Removal rules delete what their papers and released code say; golden facts, no model."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_up_evaluator import MadeUpBench, drawn, searched
+from pydantic import ValidationError
+
+from baselines.registry import methods
+from baselines.removal.blockpruner import BlockPruner, halves_of
+from baselines.removal.gromov import Gromov
+from baselines.removal.laco import LaCo
+from baselines.removal.last_n import LastN
+from baselines.removal.magnitude import Magnitude
+from baselines.removal.random_removal import RandomRemoval
+from baselines.removal.relative_magnitude import RelativeMagnitude
+from baselines.removal.shortened_llama import Shortened
+from baselines.removal.shortgpt import ShortGPT
+from baselines.removal.sleb import SLEB
+from cqil.methods.evidence import Evidence, LayerMerge, LayerSimilarity
+
+# Every rule that brings any checkpoint to a depth, with what it needs beside it.
+RULES = {
+    "blockpruner": {},
+    "gromov": {},
+    "laco": {},
+    "laco notebook": {"rule": "notebook", "window": 3, "interval": 1},
+    "last-n": {},
+    "last-n whole": {"keep_final": False},
+    "magnitude": {},
+    "random": {"seed": 0},
+    "relative-magnitude": {},
+    "shortened": {"criterion": "ppl"},
+    "shortened taylor": {"criterion": "taylor"},
+    "shortgpt": {},
+    "sleb": {},
+}
+
+
+def evidence(num_layers, **found):
+    return Evidence(num_layers=num_layers, **found)
+
+
+def similar(influence, angular=None):
+    """Similarity of L layers with these block influences and angles of the L+1 states."""
+    states = len(influence) + 1
+    cosine = np.full((states, states), 0.5)
+    np.fill_diagonal(cosine, 1)
+    for layer, value in enumerate(influence):
+        cosine[layer, layer + 1] = cosine[layer + 1, layer] = 1 - value
+    return LayerSimilarity(cosine, np.zeros_like(cosine) if angular is None else np.array(angular))
+
+
+def removed(plan):
+    assert plan.prefill is None
+    assert plan.max_group_size == 1
+    return set(range(plan.num_layers)) - set(plan.layers)
+
+
+def run(method, bench):
+    """The plan after the method's search."""
+    return method.plan(evidence(bench.num_layers, found=searched(method, bench)))
+
+
+@pytest.mark.parametrize("rule", RULES)
+@given(data=st.data())
+def test_every_rule_reaches_every_depth_exactly(rule, data):
+    num_layers = data.draw(st.integers(8, 14))
+    depth = data.draw(st.integers(6, num_layers - 1))
+    method = methods()[rule.split()[0]](depth=depth, **RULES[rule])
+    bench = MadeUpBench(num_layers, seed=data.draw(st.integers(0, 99)))
+    influence = [drawn(bench.seed, layer) for layer in range(num_layers)]
+    plan = method.plan(
+        evidence(
+            num_layers,
+            similarity=similar(influence),
+            found=searched(method, bench) if method.search_key else None,
+        )
+    )
+    assert plan.depth == depth
+    assert plan.prefill is None
+    assert plan.max_group_size == 1
+
+
+# --- by similarity
+
+
+def test_block_influence_is_one_minus_cosine_of_input_and_output():
+    influence = [0.4, 0.1, 0.3]
+    np.testing.assert_allclose(similar(influence).block_influence, influence)
+
+
+def test_shortgpt_removes_the_least_influential_and_never_more():
+    found = evidence(6, similarity=similar([0.9, 0.05, 0.3, 0.1, 0.2, 0.8]))
+    assert [removed(ShortGPT(depth=d).plan(found)) for d in (5, 4, 3, 1)] == [
+        {1},
+        {1, 3},
+        {1, 3, 4},
+        {1, 2, 3, 4, 5},
+    ]
+
+
+def test_shortgpt_keeps_the_lower_of_equal_layers():
+    found = evidence(5, similarity=similar([0.5, 0.25, 0.25, 0.25, 0.5]))
+    assert removed(ShortGPT(depth=3).plan(found)) == {2, 3}
+
+
+def test_shortgpt_removes_the_published_set_of_llama_2_7b():
+    """The paper's nine layers of 32, as a set; its order is of another calibration text."""
+    order = [27, 26, 25, 28, 24, 29, 23, 21, 22]
+    influence = np.linspace(0.5, 0.9, 32)
+    influence[order] = np.linspace(0.01, 0.2, len(order))
+    plan = ShortGPT(depth=23).plan(evidence(32, similarity=similar(influence)))
+    assert removed(plan) == set(order)
+
+
+def test_gromov_removes_the_run_whose_ends_are_closest():
+    angular = np.full((6, 6), 0.5)
+    angular[2, 4] = angular[4, 2] = 0.1  # layers 2 and 3
+    angular[0, 1] = angular[1, 0] = 0.01  # one layer: not asked for below
+    angular[1, 4] = angular[4, 1] = 0.2  # layers 1, 2 and 3
+    found = evidence(5, similarity=similar([0.5] * 5, angular))
+    assert [removed(Gromov(depth=d).plan(found)) for d in (4, 3, 2)] == [{0}, {2, 3}, {1, 2, 3}]
+
+
+@given(st.integers(2, 20), st.data())
+def test_gromov_removes_one_run_of_the_least_angle(num_layers, data):
+    depth = data.draw(st.integers(1, num_layers - 1))
+    angular = np.random.default_rng(depth).random((num_layers + 1,) * 2)
+    found = evidence(num_layers, similarity=similar([0.5] * num_layers, angular))
+    gone = removed(Gromov(depth=depth).plan(found))
+    first, n = min(gone), num_layers - depth
+    assert gone == set(range(first, first + n))
+    assert angular[first, first + n] == min(angular[i, i + n] for i in range(depth + 1))
+
+
+# --- without evidence
+
+
+def test_random_removal_draws_by_seed_and_keeps_the_ends():
+    plans = [RandomRemoval(depth=22, seed=seed).plan(evidence(30)) for seed in (0, 1, 2)]
+    assert len({plan.slug for plan in plans}) == 3
+    assert plans == [RandomRemoval(depth=22, seed=seed).plan(evidence(30)) for seed in (0, 1, 2)]
+    assert all(len(removed(plan)) == 8 and {0, 29} <= set(plan.layers) for plan in plans)
+
+
+def test_last_n_keeps_the_final_layer_unless_told_otherwise():
+    assert removed(LastN(depth=22).plan(evidence(30))) == set(range(21, 29))
+    assert removed(LastN(depth=22, keep_final=False).plan(evidence(30))) == set(range(22, 30))
+    assert LastN(depth=1).plan(evidence(5)).layers == (4,)
+
+
+# --- by a score of each layer
+
+
+@pytest.mark.parametrize(
+    ("kind", "method"), [("magnitude", Magnitude), ("relative", RelativeMagnitude)]
+)
+def test_salience_rules_remove_the_least(kind, method):
+    bench = MadeUpBench(5, saliences={kind: [3.0, 1.0, 5.0, 2.0, 4.0]})
+    assert [removed(run(method(depth=d), bench)) for d in (4, 2)] == [{1}, {0, 1, 3}]
+
+
+@pytest.mark.parametrize("kind", ["magnitude", "relative-magnitude", "shortened"])
+def test_one_search_serves_every_depth(kind):
+    options = {"criterion": "ppl"} if kind == "shortened" else {}
+    keys = {methods()[kind](depth=d, **options).search_key for d in (7, 9)}
+    if kind == "shortened":
+        keys.add(Shortened(criterion="ppl", depth=7, protect_first=0).search_key)
+        assert Shortened(criterion="taylor", depth=7).search_key not in keys
+    assert len(keys) == 1
+
+
+def test_shortened_by_perplexity_judges_each_layer_in_the_whole_model():
+    cost = [0.0, 9.0, 0.5, 7.0, 1.0, 0.0]
+    bench = MadeUpBench(6, losses=lambda plan: sum(cost[layer] for layer in removed(plan)))
+    plan = run(Shortened(criterion="ppl", depth=4, protect_first=1, protect_last=1), bench)
+    assert [removed(asked) for asked in bench.asked] == [{layer} for layer in range(6)]
+    assert bench.expected == 6
+    assert removed(plan) == {2, 4}
+
+
+@pytest.mark.parametrize("criterion", ["ppl", "taylor"])
+def test_shortened_protects_the_first_four_and_last_two(criterion):
+    scores = [abs(layer - 28.5) for layer in range(30)]
+
+    def plan(**options):
+        bench = MadeUpBench(
+            30, saliences={"taylor": scores}, losses=lambda plan: scores[removed(plan).pop()]
+        )
+        return run(Shortened(criterion=criterion, **options), bench)
+
+    assert removed(plan(depth=24)) == {22, 23, 24, 25, 26, 27}
+    bare = plan(depth=24, protect_first=0, protect_last=0)
+    assert removed(bare) == {24, 25, 26, 27, 28, 29}
+    assert plan(depth=6).layers == (0, 1, 2, 3, 28, 29)
+
+
+def test_depth_below_the_protected_layers_is_one_line():
+    with pytest.raises(ValueError, match=r"\Adepth: 5 [^\n]* 6 of 30 layers are protected[^\n]*\Z"):
+        run(Shortened(criterion="taylor", depth=5), MadeUpBench(30))
+    with pytest.raises(ValueError, match=r"\Adepth: 1 [^\n]* 2 of 6 layers are protected[^\n]*\Z"):
+        SLEB(depth=1).search(MadeUpBench(6))
+
+
+def test_a_score_that_overflowed_deletes_nothing():
+    bench = MadeUpBench(4, saliences={"magnitude": [1.0, math.nan, 2.0, 3.0]})
+    assert removed(run(Magnitude(depth=2), bench)) == {0, 2}
+
+
+# --- greedy
+
+
+def runs(plan, half):
+    """Whether the half runs, on its own or in its whole layer."""
+    return any(str(member) in (half, half.split(".")[0]) for (member,) in plan.groups)
+
+
+def test_sleb_judges_its_second_pick_in_the_model_without_the_first():
+    alone = {1: 1.0, 2: 1.1, 3: 1.2, 4: 1.3}
+    together = {(1, 2): 5.0, (1, 3): 2.0, (1, 4): 3.0}
+
+    def losses(plan):
+        gone = sorted(removed(plan))
+        return alone[gone[0]] if len(gone) == 1 else together[tuple(gone)]
+
+    bench = MadeUpBench(6, losses=losses)
+    assert removed(run(SLEB(depth=4), bench)) == {1, 3}
+    # One by one, as Shortened LLaMA looks at them, it would have been layers 1 and 2.
+    assert [sorted(removed(plan)) for plan in bench.asked] == [
+        *([layer] for layer in alone),
+        *([1, layer] for layer in (2, 3, 4)),
+    ]
+    assert bench.expected == len(bench.asked)
+
+
+def test_sleb_goes_on_where_a_deeper_search_ended():
+    deep, shallow = (searched(SLEB(depth=d), MadeUpBench(12)) for d in (9, 6))
+    assert shallow["drops"][: len(deep["drops"])] == deep["drops"]
+    assert {0, 11}.isdisjoint(row["dropped"] for row in shallow["drops"])
+
+
+@given(st.integers(2, 7), st.data())
+def test_blockpruner_drops_exactly_two_halves_a_layer(num_layers, data):
+    depth = data.draw(st.integers(1, num_layers - 1))
+    bench = MadeUpBench(num_layers, seed=data.draw(st.integers(0, 99)))
+    found = searched(BlockPruner(depth=depth), bench)
+    plan = BlockPruner(depth=depth).plan(evidence(num_layers, found=found))
+    halves = sum(2 if isinstance(member, int) else 1 for (member,) in plan.groups)
+    assert len(found["drops"]) == 2 * (num_layers - depth)
+    assert halves == 2 * depth
+    assert plan.depth == depth
+    assert plan.attending_layers
+
+
+def test_blockpruner_takes_halves_apart_and_looks_again():
+    first = {"1.mlp": 0.5}
+    second = {"2.attn": 1.0, "1.attn": 2.0}
+
+    def losses(plan):
+        gone = set(halves_of(3)) - {half for half in halves_of(3) if runs(plan, half)}
+        return second.get((gone - {"1.mlp"}).pop(), 3.0) if len(gone) > 1 else first.get(*gone, 0.9)
+
+    bench = MadeUpBench(3, losses=losses)
+    found = searched(BlockPruner(depth=2), bench)
+    assert [row["dropped"] for row in found["drops"]] == ["1.mlp", "2.attn"]
+    assert len(bench.asked) == bench.expected == 6 + 5
+    plan = BlockPruner(depth=2).plan(evidence(3, found=found))
+    assert plan.groups == ((0,), ("1.attn",), ("2.mlp",))
+    assert plan.depth == 2
+
+
+def test_blockpruner_keeps_an_attention_though_none_is_missed():
+    bench = MadeUpBench(3, losses=lambda plan: len(plan.attending_layers))
+    plan = run(BlockPruner(depth=1), bench)
+    assert plan.groups == ((2,),)
+
+
+def test_a_loss_that_overflowed_is_not_the_least():
+    bench = MadeUpBench(5, losses=lambda plan: math.nan if removed(plan) == {1} else 2.0)
+    assert removed(run(SLEB(depth=4), bench)) == {2}
+
+
+# --- LaCo
+
+
+def always(_):
+    return 1.0
+
+
+def bases(bench):
+    """Base and last layer of the newest merge of every question."""
+    return [(merges[-1].into, merges[-1].taken) for merges in bench.merges]
+
+
+def test_laco_steps_down_by_one_where_a_merge_is_refused():
+    bench = MadeUpBench(8, cosines=lambda merges: 0.5)
+    found = searched(LaCo(threshold=0.5, window=3, interval=2, low=2), bench)
+    assert bases(bench) == [(5, (6, 7)), (4, (5, 6)), (3, (4, 5)), (2, (3, 4))]
+    assert found["merges"] == []
+    with pytest.raises(ValueError, match=r"\Athreshold: 0\.5 accepts no merge[^\n]*\Z"):
+        LaCo(threshold=0.5).plan(evidence(8, found=found))
+
+
+def test_laco_steps_down_by_the_interval_where_a_merge_is_accepted():
+    bench = MadeUpBench(12, cosines=always)
+    method = LaCo(threshold=0.9, window=3, interval=4)
+    found = searched(method, bench)
+    assert bases(bench) == [(9, (10, 11)), (5, (6, 7)), (1, (2, 3))]
+    plan = method.plan(evidence(12, found=found))
+    assert removed(plan) == {10, 11, 6, 7, 2, 3}
+    assert method.merges(evidence(12, found=found)) == (
+        LayerMerge(9, (10, 11), "paper"),
+        LayerMerge(5, (6, 7), "paper"),
+        LayerMerge(1, (2, 3), "paper"),
+    )
+
+
+def test_laco_counts_in_the_shorter_stack_and_fits_its_window_into_it():
+    bench = MadeUpBench(8, cosines=always)
+    LaCo(threshold=0.9, window=4, interval=1).search(bench)
+    # After the first merge layers 0 to 4 are left, so the next window is 1 to 4 and holds a
+    # layer that has taken in others; then 0 and 1 are left, which hold no window.
+    assert bases(bench) == [(4, (5, 6, 7)), (1, (2, 3, 4))]
+
+
+def test_laco_asks_about_all_merges_so_far():
+    bench = MadeUpBench(12, cosines=always)
+    LaCo(threshold=0.9, window=3, interval=4).search(bench)
+    assert [len(merges) for merges in bench.merges] == [1, 2, 3]
+
+
+def test_laco_leaves_layers_outside_its_range_alone():
+    bench = MadeUpBench(12, cosines=always)
+    plan = run(LaCo(threshold=0.9, window=3, interval=1, low=3, high=10), bench)
+    assert {0, 1, 2, 10, 11} <= set(plan.layers)
+    assert bases(bench)[0] == (7, (8, 9))
+    assert plan.layers == (0, 1, 2, 3, 10, 11)
+
+
+def test_laco_takes_the_highest_threshold_that_reaches_the_depth():
+    cosine = {11: 0.97, 9: 0.7, 7: 0.81, 5: 0.72}
+
+    def cosines(merges):
+        return cosine.get(merges[-1].into, 0.1)
+
+    method = LaCo(depth=10, window=2, interval=1, low=1)
+    found = searched(method, MadeUpBench(13, cosines=cosines))
+    assert found["threshold"] == 0.7
+    plan = method.plan(evidence(13, found=found))
+    assert plan.depth == 10
+    assert removed(plan) == {12, 8, 6}
+
+
+def test_laco_cuts_its_last_merge_to_the_depth():
+    method = LaCo(depth=8, window=4, interval=1)
+    bench = MadeUpBench(12, cosines=always)
+    found = searched(method, bench)
+    assert [row["taken"] for row in found["merges"]] == [[9, 10, 11], [6]]
+    assert method.plan(evidence(12, found=found)).depth == 8
+
+
+def test_laco_names_a_search_by_every_option_that_matters():
+    options = {"depth": 20, "window": 4, "interval": 2, "low": 1, "high": 30, "rule": "paper"}
+    other = {"depth": 19, "window": 5, "interval": 3, "low": 2, "high": 29, "rule": "notebook"}
+    keys = {LaCo(**(options | {name: value})).search_key for name, value in other.items()}
+    keys |= {LaCo(**options).search_key, LaCo(threshold=0.2).search_key}
+    keys |= {LaCo(**{k: v for k, v in options.items() if k != "high"}).search_key}
+    assert len(keys) == 9
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"depth": 2, "window": 4, "low": 4}, "depth: 2 is out of reach, 5 layers"),
+        ({"depth": 2, "high": 9}, r"low, high: \[0, 9\) must hold"),
+        ({"threshold": 0.5, "low": 6, "window": 3}, r"low, high: \[6, 8\) must hold"),
+        ({"threshold": 0.5, "window": 9}, "low, high: .* window of 9"),
+    ],
+)
+def test_laco_refuses_what_no_merge_can_do(options, line):
+    bench = MadeUpBench(8)
+    with pytest.raises(ValueError, match=rf"\A{line}[^\n]*\Z"):
+        LaCo(**options).search(bench)
+    assert not bench.merges
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"depth": 4, "threshold": 0.5},
+        {"threshold": 1},
+        {"depth": 4, "window": 1},
+        {"depth": 4, "interval": 0},
+        {"depth": 4, "rule": "mean"},
+    ],
+)
+def test_laco_takes_one_target_and_windows_of_two_or_more(options):
+    with pytest.raises(ValidationError):
+        LaCo(**options)
+
+
+def test_all_methods_but_laco_leave_the_weights_alone():
+    assert LastN(depth=3).merges(evidence(5)) == ()

@@ -1,0 +1,82 @@
+"""`make bench` on a tiny model: every arm is timed, and the tables say what was measured."""
+
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks.config.sections import Workload
+from benchmarks.engine_bench.engine_bench import run_engine_bench
+from benchmarks.results.engine_bench_record import EngineBench
+from benchmarks.results.files import write_json
+from benchmarks.runtime.device import Runtime
+
+
+@pytest.fixture(scope="module")
+def measured(tiny_llama):
+    manifest = {
+        "name": "tiny",
+        "path": str(tiny_llama),
+        "sha256": "0",
+        "num_layers": 4,
+        "note": "",
+    }
+    workload = Workload(prompt_tokens=4, new_tokens=3, rounds=5)
+    return run_engine_bench(
+        manifest, workload, Runtime(device="cpu", dtype="float32", threads=1, seed=0)
+    )
+
+
+def test_every_arm_has_all_its_samples(measured):
+    assert {len(arm.samples) for arm in measured.arms} == {5 * (1 + 3)}
+    names = {arm.name for arm in measured.arms}
+    assert {"transformers-generate", "engine-dense", "cqil-p2", "tp2", "cqil-p2-silent"} <= names
+    assert {name: len(s) for name, s in measured.message_seconds.items()} == {
+        "cqil-p2": 5,
+        "tp2": 5,
+    }
+
+
+def test_messages_are_those_of_the_plan(measured):
+    arms = {arm.name: arm for arm in measured.arms}
+    state = 16 * 4
+    tensor_parallel = arms["tp2"].ranks[0].decode_messages
+    assert ("all_reduce", 2, state, 8) in tensor_parallel
+    beside = arms["tp2-parallel-attention"].ranks[0].decode_messages
+    assert ("all_reduce", 2, state, 4) in beside
+    # A ladder hides messages, it does not save any.
+    assert arms["tp2-ladder"].ranks[0].decode_messages == tensor_parallel
+    assert arms["cqil-p2-silent"].ranks[0].decode_messages == []
+
+
+def test_tables_are_drawn_from_the_file(measured, tmp_path):
+    write_json(tmp_path / "bench.json", measured.model_dump())
+    assert EngineBench.model_validate_json((tmp_path / "bench.json").read_bytes()) == measured
+    command = [
+        sys.executable,
+        "-m",
+        "reports.tables.engine_bench",
+        "bench.json",
+        "--out",
+        "bench.md",
+    ]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    text = (tmp_path / "bench.md").read_text()
+    for word in ("times as fast", "tp2 / cqil-p2", "us a message under load", "peak / held"):
+        assert word in text
+
+
+def test_a_file_that_is_no_bench_is_one_line(tmp_path):
+    (tmp_path / "bench.json").write_text("{}")
+    command = [
+        sys.executable,
+        "-m",
+        "reports.tables.engine_bench",
+        "bench.json",
+        "--out",
+        "bench.md",
+    ]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "bench.md").exists()

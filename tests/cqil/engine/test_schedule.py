@@ -1,0 +1,147 @@
+"""Schedules: what they refuse, and the engine under plans that shrink from token to token."""
+
+import re
+
+import pytest
+import torch
+from any_plan import TARGETS, stages
+from equality import STEPS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rank_functions import scheduled_logits
+from reference import Reference
+from strategies import Case, cases, examples
+from tiny_models import Shape, left_padded, tiny_dense, tokens_of
+
+from cqil import LayerPlan, dense_plan, kept_layers_plan, uniform_plan
+from cqil.engine import Engine
+from cqil.engine.parallel.layout import Layout
+from cqil.engine.parallel.rank_stages import stages_of_rank
+from cqil.plan.schedule import Schedule
+from cqil.plan.stages import has_attention, layer_of
+
+DENSE = dense_plan(4)
+
+
+@st.composite
+def schedules(draw, largest=4):
+    """A case, and a schedule that begins with its plan and drops layers, or halves of them."""
+    case = draw(cases(own_prefill=draw(st.booleans()), largest=largest))
+    plans, starts = [case.plan], [0]
+    for start in sorted(draw(st.sets(st.integers(1, STEPS - 1), max_size=3))):
+        kept = fewer(draw, [member for stage in plans[-1].groups for member in stage])
+        plans.append(
+            LayerPlan(
+                num_layers=case.plan.num_layers,
+                groups=draw(stages(kept, largest)),
+                bypass=draw(st.integers(0, 3)),
+                bypass_target=draw(st.sampled_from(TARGETS)),
+            )
+        )
+        starts.append(start)
+    return case, Schedule(tuple(plans), tuple(starts))
+
+
+def fewer(draw, members):
+    """Some of the members, with one attention at least; a whole layer may lose its MLP."""
+    certain = draw(st.sampled_from([member for member in members if has_attention(member)]))
+    fate = {m: draw(st.sampled_from(["whole", "whole", "half", "gone"])) for m in members}
+    kept = [m for m in members if m == certain or fate[m] != "gone"]
+    return [f"{layer_of(m)}.attn" if fate[m] == "half" and has_attention(m) else m for m in kept]
+
+
+@torch.no_grad()
+def assert_reference(found, case, schedule):
+    """[1 + steps, B, V] against the naive maths, row by row."""
+    batch, prompt = len(case.padding), case.prompt_length
+    reference = Reference(tiny_dense(case.plan.num_layers, case.shape, case.seed), schedule)
+    ids_BT, _ = left_padded(tokens_of(batch, prompt, case.seed), case.padding)
+    ids_BT = torch.cat([ids_BT, tokens_of(batch, STEPS, case.seed + 1)], dim=1)
+    for row, pads in enumerate(case.padding):
+        expected_TV = reference.logits(ids_BT[row, pads:].tolist(), prompt - pads)
+        torch.testing.assert_close(
+            torch.from_numpy(found[:, row]), expected_TV[-1 - STEPS :], rtol=0, atol=1e-9
+        )
+
+
+@given(drawn=schedules())
+@settings(max_examples=examples(60))
+def test_engine_under_a_schedule_equals_the_naive_maths(drawn):
+    assert_reference(scheduled_logits(0, *drawn, Layout()), *drawn)
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [Layout(group_parallel_size=2), Layout(tensor_parallel_size=2)],
+    ids=["lanes", "shards"],
+)
+@given(drawn=schedules(largest=2))
+@settings(max_examples=examples(12))
+def test_two_ranks_under_a_schedule_equal_the_naive_maths(two_ranks, layout, drawn):
+    of_rank = two_ranks.run(scheduled_logits, *drawn, layout)
+    assert len([found for found in of_rank if found is not None]) == layout.tensor_parallel_size
+    for found in of_rank[: layout.tensor_parallel_size]:
+        assert_reference(found, *drawn)
+
+
+@pytest.mark.parametrize(
+    "regrouped",
+    [
+        LayerPlan(num_layers=4, groups=[[0, 1, 2, 3]], bypass=1),
+        LayerPlan(num_layers=4, groups=[[0, 1, 2, 3]], bypass=1, bypass_target="ffn+residual"),
+        LayerPlan(num_layers=4, groups=[["0.attn", 1, "2.attn", 3]], bypass_target="two-way"),
+    ],
+    ids=str,
+)
+def test_layers_keep_their_lane_when_they_are_regrouped(four_ranks, regrouped):
+    """Two lanes then hold two members of one stage."""
+    case = Case(uniform_plan(4, 0, 4, 2), Shape(), seed=0, prompt_length=4, padding=[0, 2])
+    schedule = Schedule((case.plan, regrouped), (0, 3))
+    found, *others = four_ranks.run(scheduled_logits, case, schedule, Layout(group_parallel_size=4))
+    assert others == [None] * 3
+    assert_reference(found, case, schedule)
+
+
+def test_generated_text_follows_the_schedule():
+    dense, ids_BT = tiny_dense(4), tokens_of(1, 5)
+    schedule = Schedule((DENSE, uniform_plan(4, 0, 4, 2), kept_layers_plan(4, [1, 2])), (0, 2, 5))
+    got = Engine.from_dense(dense, schedule).generate(ids_BT, max_new_tokens=9)
+    assert got[0].tolist() == Reference(dense, schedule).greedy(ids_BT[0].tolist(), 9)[5:]
+
+
+def test_plan_of_each_token():
+    schedule = Schedule((DENSE, DENSE, DENSE), (0, 1, 4))
+    assert [schedule.index_at(token) for token in range(6)] == [0, 1, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("plans", "starts", "field", "said"),
+    [
+        ((), (), "starts", "() must begin with 0"),
+        ((DENSE,), (), "starts", "a token for each plan"),
+        ((DENSE,), (1,), "starts", "(1,) must begin with 0"),
+        ((DENSE, DENSE), (0,), "starts", "a token for each plan"),
+        ((DENSE, DENSE), (0, 0), "starts", "(0, 0) must ascend"),
+        ((DENSE, DENSE, DENSE), (0, 5, 3), "starts", "(0, 5, 3) must ascend"),
+        ((DENSE, dense_plan(5)), (0, 2), "num_layers", "5 layers, the checkpoint has 4"),
+        ((kept_layers_plan(4, [0, 2]), DENSE), (0, 2), "plans", "layer 1 comes back"),
+        ((DENSE, kept_layers_plan(4, [0]), DENSE), (0, 1, 2), "plans", "layer 1 comes back"),
+    ],
+)
+def test_schedules_that_cannot_be_run(plans, starts, field, said):
+    with pytest.raises(ValueError, match=rf"\A{field}: [^\n]*{re.escape(said)}[^\n]*\Z"):
+        Schedule(plans, starts)
+
+
+def test_plan_for_another_checkpoint():
+    with pytest.raises(ValueError, match=r"\Anum_layers: [^\n]*4 layers[^\n]*has 3"):
+        Engine.from_dense(tiny_dense(3), Schedule((DENSE,)))
+
+
+def test_layers_that_change_between_group_and_single_need_outside_first():
+    schedule = Schedule((uniform_plan(4, 0, 4, 2), DENSE), (0, 3))
+    stages_of_rank(schedule.plans, Layout(group_parallel_size=2), rank=1)
+    with pytest.raises(ValueError, match=r"\Aoutside: 'replicated'[^\n]*layer 0[^\n]*'first'\Z"):
+        stages_of_rank(
+            schedule.plans, Layout(group_parallel_size=2, ungrouped_layers="replicate"), rank=1
+        )

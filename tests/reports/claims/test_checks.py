@@ -1,0 +1,307 @@
+"""Every check that reads results gives each of its verdicts, on results made up for it."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+import made_up_results
+import numpy as np
+import pytest
+from made_up_results import LAYERS, fill, latency_result, write
+
+from benchmarks.results.measurements import MultipleChoiceResult, write_result
+from cqil.plan import dense_plan, kept_layers_plan, uniform_plan
+from reports.claims.checks import judge
+from reports.claims.registry import load_publications
+from reports.claims.verdicts import ClaimEvidence, Verdict, committed_benches
+from reports.data.results_folder import load_results
+from reports.estimates.estimates import Estimates
+
+CLAIMS = {claim.id: claim for work in load_publications() for claim in work.claims}
+CONFIRMED, CONTRADICTED = Verdict.CONFIRMED, Verdict.CONTRADICTED
+UNDECIDED, NOT_TESTED = Verdict.UNDECIDED, Verdict.NOT_TESTED
+PAIRS = uniform_plan(LAYERS, 2, 6, 2)
+ALONE = {"dense": ("dense", "dense", {}, dense_plan(LAYERS))}
+KEPT = kept_layers_plan(LAYERS, [0, 1, 2, 5])
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """Makes a folder of dense and these variants, each with a loss in nats a token."""
+
+    def make(variants, losses):
+        monkeypatch.setattr(made_up_results, "PLANS", ALONE | variants)
+        monkeypatch.setattr(
+            made_up_results, "NLL", {"dense": 3.0} | dict(zip(variants, losses, strict=True))
+        )
+        return fill(tmp_path)
+
+    return make
+
+
+def verdict(folder, claim, **given):
+    claim = CLAIMS[claim]
+    claim = claim.model_copy(update={"given": claim.given | given})
+    return judge(claim, ClaimEvidence(Estimates(load_results(folder)), CLAIMS))
+
+
+def bypassed(target, method="uniform", family="cqil"):
+    return (family, method, {}, uniform_plan(LAYERS, 2, 6, 2, 1, target))
+
+
+GROUPS = {"groups": ("cqil", "uniform", {}, PAIRS)}
+REMOVED = {"one": ("removal", "shortgpt", {}, KEPT), "two": ("removal", "laco", {}, KEPT)}
+NOTEBOOK = {"three": ("removal", "laco", {"rule": "notebook"}, KEPT)}
+SKIPPING = (
+    "skipping",
+    "unified",
+    {"rule": "code", "speedup": 2},
+    kept_layers_plan(LAYERS, [0, 2, 5], prompt_dense=True),
+)
+
+
+@pytest.mark.parametrize(
+    ("claim", "variants", "losses", "expected"),
+    [
+        ("cqil-beats-removal", GROUPS | REMOVED, (4, 5, 6), CONFIRMED),
+        ("cqil-beats-removal", GROUPS | REMOVED, (6, 5, 4), CONTRADICTED),
+        ("cqil-beats-removal", GROUPS | REMOVED, (5, 4, 6), UNDECIDED),
+        ("cqil-beats-removal", GROUPS, (4,), NOT_TESTED),
+        ("cqil-bypass-helps", GROUPS | {"d1": bypassed("ffn")}, (4, 3.5), CONFIRMED),
+        ("cqil-bypass-helps", GROUPS | {"d1": bypassed("ffn")}, (4, 4.5), CONTRADICTED),
+        ("cqil-bypass-helps", GROUPS | {"bypas": bypassed("ffn")}, (4, 4), UNDECIDED),
+        ("cqil-bypass-helps", {"d1": bypassed("ffn")}, (4,), NOT_TESTED),
+        (
+            "cqil-double-count-harms",
+            {"d1": bypassed("ffn"), "twice": bypassed("ffn+residual")},
+            (4, 5),
+            CONFIRMED,
+        ),
+        (
+            "cqil-double-count-harms",
+            {"d1": bypassed("ffn"), "twice": bypassed("ffn+residual")},
+            (4, 3.5),
+            CONTRADICTED,
+        ),
+        (
+            "cqil-double-count-below-none",
+            GROUPS | {"twice": bypassed("ffn+residual")},
+            (4, 5),
+            CONFIRMED,
+        ),
+        (
+            "lp-two-way-helps",
+            GROUPS | {"lp": bypassed("two-way", "layer-parallel", "order")},
+            (4, 3.5),
+            CONFIRMED,
+        ),
+        (
+            "lp-two-way-helps",
+            GROUPS | {"lp": bypassed("two-way", "layer-parallel", "order")},
+            (4, 5),
+            CONTRADICTED,
+        ),
+        ("removal-order-shortgpt-laco", REMOVED, (4, 5), CONFIRMED),
+        ("removal-order-shortgpt-laco", REMOVED, (5, 4), CONTRADICTED),
+        ("removal-order-shortgpt-laco", REMOVED, (4, 4), UNDECIDED),
+        ("laco-notebook", REMOVED | NOTEBOOK, (4, 4, 5), CONFIRMED),
+        ("laco-notebook", REMOVED | NOTEBOOK, (4, 5, 4), CONFIRMED),
+        ("laco-notebook", REMOVED, (4, 5), NOT_TESTED),
+        ("uls-collapses", {"skip": SKIPPING}, (9,), CONFIRMED),
+        ("uls-collapses", {"skip": SKIPPING}, (4,), CONTRADICTED),
+        ("uls-collapses", GROUPS, (9,), NOT_TESTED),
+    ],
+)
+def test_directions_of_quality(results, claim, variants, losses, expected):
+    found = verdict(results(variants, losses), claim)
+    assert found.verdict == expected, found.sentence
+    if expected == NOT_TESTED:
+        assert found.sentence.startswith("Needs ")
+    else:
+        assert "[" in found.sentence
+        assert "tiny (6 layers) on Imaginary CPU; device cpu" in found.sentence
+
+
+def test_laco_rules_that_agree_decide_nothing(results, monkeypatch):
+    folder = results(
+        {
+            "one": ("removal", "laco", {}, KEPT),
+            "two": ("removal", "laco", {"rule": "notebook"}, KEPT),
+        },
+        (4, 4),
+    )
+    assert verdict(folder, "laco-notebook").verdict == UNDECIDED
+
+
+def wrong_everywhere(folder, name):
+    path = folder / "choices" / "few" / f"{name}.json"
+    data = json.loads(path.read_text())
+    for sample in data["samples"]:
+        sample["acc"] = 0
+        sample["acc_norm"] = None if sample["acc_norm"] is None else 0
+    write_result(path, MultipleChoiceResult.model_validate(data))
+
+
+def test_accuracy_kept(results):
+    folder = results({"lp": bypassed("two-way", "layer-parallel", "order")}, (4,))
+    assert verdict(folder, "lp-keeps-accuracy").verdict == NOT_TESTED
+    assert verdict(folder, "lp-keeps-accuracy", speedup=2).verdict == CONFIRMED
+    assert verdict(folder, "lp-keeps-accuracy", speedup=2, share=1).verdict == UNDECIDED
+    wrong_everywhere(folder, "lp")
+    found = verdict(folder, "lp-keeps-accuracy", speedup=2)
+    assert found.verdict == CONTRADICTED
+    assert "lp keeps 0.0 [" in found.sentence
+
+
+def timed(folder, name, path, seconds):
+    """Overwrites the times of one variant and path."""
+    result = latency_result(name, path)
+    samples = [
+        s.model_copy(update={"seconds": seconds * (1 + s.round / 100)}) for s in result.samples
+    ]
+    result = result.model_copy(update={"samples": samples})
+    write_result(folder / "latency" / path / "b1-p8" / f"{name}.json", result)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(4, CONFIRMED), (2, CONTRADICTED), (3, UNDECIDED)]
+)
+def test_realised_speedup(results, seconds, expected):
+    folder = results({"skip": SKIPPING}, (9,))
+    timed(folder, "dense", "engine", 6)
+    timed(folder, "skip", "engine", seconds)
+    found = verdict(folder, "uls-realised-below-requested")
+    assert found.verdict == expected
+    assert f"asked for ×2, got ×{6 / seconds:.2f}" in found.sentence
+
+
+def test_realised_speedup_needs_latencies(results):
+    folder = results({"skip": SKIPPING}, (9,))
+    (folder / "latency" / "engine" / "b1-p8" / "dense.json").unlink()
+    assert verdict(folder, "uls-realised-below-requested").verdict == NOT_TESTED
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(2, CONFIRMED), (4, CONTRADICTED), (3, UNDECIDED)]
+)
+def test_groups_against_tensor_parallel(results, seconds, expected):
+    folder = results(GROUPS, (4,))
+    timed(folder, "dense", "ranks-2", 3)
+    timed(folder, "groups", "ranks-2", seconds)
+    found = verdict(folder, "cqil-beside-tensor-parallel")
+    assert found.verdict == expected
+    assert "2 ranks of 1 of 4 threads" in found.sentence
+    assert verdict(folder, "cqil-within-tensor-parallel").verdict == NOT_TESTED
+    assert (
+        verdict(folder, "cqil-beside-tensor-parallel", tensor_parallel_size=2).verdict == NOT_TESTED
+    )
+
+
+def test_a_slow_base_inflates_the_cut(results):
+    folder = results(GROUPS, (4,))
+    for path, seconds in (("engine", 5), ("transformers", 10)):
+        timed(folder, "dense", path, seconds)
+    timed(folder, "groups", "engine", 4)
+    found = verdict(folder, "cqil-latency-base")
+    assert found.verdict == CONFIRMED
+    assert "groups cuts 60.0 [60.0, 60.0] % of the slow base and 20.0" in found.sentence
+    timed(folder, "dense", "transformers", 4)
+    assert verdict(folder, "cqil-latency-base").verdict == CONTRADICTED
+    timed(folder, "dense", "transformers", 5)
+    assert verdict(folder, "cqil-latency-base").verdict == UNDECIDED
+    (folder / "latency" / "transformers" / "b1-p8" / "dense.json").unlink()
+    assert verdict(folder, "cqil-latency-base").verdict == NOT_TESTED
+
+
+def test_committed_benches_are_compared_arm_by_arm(results):
+    loaded, benches = load_results(results(GROUPS, (4,))), committed_benches()
+    claim = CLAIMS["slow-links-favour-groups"]
+    found = judge(claim, ClaimEvidence(Estimates(loaded), CLAIMS, benches))
+    assert found.verdict == CONFIRMED
+    assert "benchmarks/history/2026" in found.sentence
+    back = claim.model_copy(update={"given": {"arms": claim.given["arms"][::-1]}})
+    assert judge(back, ClaimEvidence(Estimates(loaded), CLAIMS, benches)).verdict == CONTRADICTED
+    mixed = claim.model_copy(update={"given": {"arms": ["cqil-p2", "tp2", "tp2-layer-parallel"]}})
+    assert judge(mixed, ClaimEvidence(Estimates(loaded), CLAIMS, benches)).verdict == UNDECIDED
+    assert judge(claim, ClaimEvidence(Estimates(loaded), CLAIMS)).verdict == NOT_TESTED
+
+
+def cosines(neighbours):
+    matrix = np.eye(LAYERS + 1)
+    matrix[np.arange(LAYERS), np.arange(1, LAYERS + 1)] = neighbours
+    return {"cosine": matrix.tolist(), "angular_last": matrix.tolist()}
+
+
+@pytest.mark.parametrize(
+    ("neighbours", "expected"),
+    [
+        ([0.1, 0.2, 0.3, 0.4, 0.5, 0.6], CONFIRMED),
+        ([0.6, 0.5, 0.4, 0.3, 0.2, 0.1], CONTRADICTED),
+        ([0.1, 0.6, 0.2, 0.5, 0.3, 0.4], UNDECIDED),
+        ([0.5] * 6, UNDECIDED),
+    ],
+)
+def test_similarity_by_depth(folder, neighbours, expected):
+    write(folder / "similarity.json", cosines(neighbours))
+    assert verdict(folder, "cqil-similar-inputs").verdict == expected
+    (folder / "similarity.json").unlink()
+    assert verdict(folder, "cqil-similar-inputs").verdict == NOT_TESTED
+
+
+@pytest.mark.parametrize(
+    ("grids", "expected"),
+    [
+        ([(3, 1, 2)], CONFIRMED),
+        ([(1, 2, 3)], CONTRADICTED),
+        ([(3, 2, 1), (3, 1, 2)], UNDECIDED),
+        ([(2, 1)], NOT_TESTED),
+    ],
+)
+def test_where_groups_lose_least(folder, grids, expected):
+    (folder / "search" / "P2-G4.json").unlink()
+    for number, losses in enumerate(grids):
+        grid = [{"start": s, "end": s + 4, "nll": loss} for s, loss in enumerate(losses)]
+        data = {"group_size": 2, "depth": 4, "grid": grid, "start": 1}
+        write(folder / "search" / f"{number}.json", data)
+    assert verdict(folder, "cqil-middle-insensitive").verdict == expected
+
+
+# --- on the claim's own model
+
+
+def accuracy_claim(folder, low, model="tiny", tasks=None):
+    claim = CLAIMS["cqil-readme-original"].model_copy(
+        update={
+            "values": {
+                "SciQ": CLAIMS["cqil-readme-original"]
+                .quantities()["SciQ"]
+                .model_copy(update={"number": Decimal(low)})
+            },
+            "given": {"model": model, "slug": "dense", "tasks": tasks or {"SciQ": "sciq"}},
+        }
+    )
+    return judge(claim, ClaimEvidence(Estimates(load_results(folder)), CLAIMS))
+
+
+def test_accuracy_of_the_claims_own_model(folder):
+    found = accuracy_claim(folder, "33.3")
+    assert found.verdict == Verdict.REPRODUCED
+    assert "SciQ 33.3 [" in found.sentence
+    assert accuracy_claim(folder, "99.9").verdict == Verdict.NOT_REPRODUCED
+    assert "this run is of tiny" in accuracy_claim(folder, "33.3", model="other").sentence
+    assert accuracy_claim(folder, "33.3", tasks={"SciQ": "piqa"}).verdict == NOT_TESTED
+
+
+def test_latency_cut_of_the_claims_own_model(results):
+    folder = results(GROUPS, (4,))
+    own = {"model": "tiny", "slug": PAIRS.slug, "ranks": 2, "hardware": "Imaginary"}
+    timed(folder, "dense", "engine", 1000)
+    timed(folder, "groups", "ranks-2", 738)
+    assert verdict(folder, "cqil-readme-p2-latency", **own).verdict == Verdict.REPRODUCED
+    timed(folder, "groups", "ranks-2", 500)
+    assert verdict(folder, "cqil-readme-p2-latency", **own).verdict == Verdict.NOT_REPRODUCED
+    elsewhere = verdict(folder, "cqil-readme-p2-latency", **own | {"hardware": "A100"})
+    assert elsewhere.verdict == NOT_TESTED
+    assert "taken on Imaginary CPU" in elsewhere.sentence
+    assert verdict(folder, "cqil-readme-p2-latency", **own | {"ranks": 4}).verdict == NOT_TESTED

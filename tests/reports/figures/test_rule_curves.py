@@ -1,0 +1,96 @@
+"""Rules as curves: one line a rule over its depths, and what the search gains at equal depth."""
+
+import re
+from dataclasses import replace
+
+import made_up_results
+import numpy as np
+import pytest
+
+from cqil.plan import kept_layers_plan, uniform_plan
+from reports.data.results_folder import load_results
+from reports.estimates.estimates import Estimates
+from reports.figures import rule_curves
+from reports.page.sections import quality, rules
+
+LAYERS = made_up_results.LAYERS
+RULES = {
+    "uniform-5": ("cqil", "uniform", {"group_size": 2}, uniform_plan(LAYERS, 2, 4, 2)),
+    "uniform-4": ("cqil", "uniform", {"group_size": 2}, uniform_plan(LAYERS, 1, 5, 2)),
+    "dynamic-5": ("cqil", "dynamic", {}, uniform_plan(LAYERS, 3, 5, 2)),
+    "dynamic-4": ("cqil", "dynamic", {}, uniform_plan(LAYERS, 2, 6, 2)),
+    "sleb-5": ("removal", "sleb", {}, kept_layers_plan(LAYERS, [0, 1, 2, 3, 5])),
+    "sleb-4": ("removal", "sleb", {}, kept_layers_plan(LAYERS, [0, 1, 2, 5])),
+    "last-5": ("removal", "last-n", {}, kept_layers_plan(LAYERS, [0, 1, 2, 3, 4])),
+}
+NLL = {
+    "uniform-5": 3.3,
+    "uniform-4": 3.4,
+    "dynamic-5": 3.2,
+    "dynamic-4": 3.6,
+    "sleb-5": 3.9,
+    "sleb-4": 4.4,
+    "last-5": 3.5,
+}
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    dense = {"dense": made_up_results.PLANS["dense"]}
+    monkeypatch.setattr(made_up_results, "PLANS", dense | RULES)
+    monkeypatch.setattr(made_up_results, "NLL", {"dense": 3.0} | NLL)
+    return load_results(made_up_results.fill(tmp_path))
+
+
+def test_a_line_is_a_rule_that_was_measured_at_two_depths(results):
+    found = rule_curves.rule_curves(results)
+    assert set(found["cqil"]) == {"uniform p=2", "dynamic"}
+    assert found["cqil"]["dynamic"] == {5: "dynamic-5", 4: "dynamic-4"}
+    assert set(found["removal"]) == {"sleb"}
+
+
+def test_the_search_is_compared_with_the_best_of_each_kind_at_its_depth(results):
+    compared = Estimates(results).searched.set_index(["depth", "kind"])
+    at_5 = compared.loc[(5, "best removal rule")]
+    assert at_5["other"] == "last-5"
+    assert at_5["ratio"].value == pytest.approx(np.exp(0.3), rel=0.02)
+    assert at_5["verdict"] == "higher"
+    assert compared.loc[(4, "best uniform rule"), "other"] == "uniform-4"
+    assert compared.loc[(4, "best uniform rule"), "verdict"] == "lower"
+
+
+def test_findings_count_the_depths_at_which_the_search_is_better(results):
+    findings = dict(rules.section(results, Estimates(results)).findings)
+    uniform = "Dynamic programming is better than the best uniform rule at 1 of 2 depths."
+    assert uniform in findings
+    assert "depth 4 ×0.8" in findings[uniform]
+    assert "Dynamic programming is better than the best removal rule at 2 of 2 depths." in findings
+
+
+def test_where_the_search_is_worse_the_sums_that_misled_it_are_said(results):
+    alone = {"grouped": [[9.0, 1.0, 0.1, 1.0, 0.1]], "dropped": []}
+    results.variants["dynamic-4"] = replace(results.variants["dynamic-4"], search=alone)
+    findings = dict(rules.section(results, Estimates(results)).findings)
+    said = findings["Dynamic programming is better than the best uniform rule at 1 of 2 depths."]
+    assert "depth 4: summed 0.20 against 2.00, measured 0.60 against 0.40 nats" in said
+    removal = findings["Dynamic programming is better than the best removal rule at 2 of 2 depths."]
+    assert "summed" not in removal
+
+
+def test_one_table_holds_perplexity_and_accuracy_with_its_error(results):
+    estimates = Estimates(results)
+    table = rule_curves.curves_table(results, estimates.perplexities, estimates.accuracies)
+    row = table.shown.set_index("rule").loc["dynamic"]
+    assert re.fullmatch(r"29\.9 \[27\.\d, 33\.\d\]; 36\.7 ± \d+\.\d %", row["depth 5"])
+
+    assert table.data.set_index("rule").loc["sleb", "depth 4"].value > 90
+    drawn = rule_curves.rule_panels(results, estimates.perplexities, estimates.accuracies)
+    assert len(drawn.axes) == 2 * 2
+
+
+def test_with_many_plans_the_best_of_each_depth_are_compared(results, monkeypatch):
+    monkeypatch.setattr(quality, "MANY", 3)
+    ((finding, ratios),) = quality.section(results, Estimates(results)).findings
+    assert finding == "The best grouping beats every removal at 2 of 2 depths."
+    assert "depth 5 ×1.3" in ratios
+    assert "(last-5 / dynamic-5)" in ratios
