@@ -38,8 +38,11 @@ bypass: env  ## How far attention is passed on in a group, and where to (about 1
 	$(RUN) --configfile config/bypass.yaml
 	@echo "report: results/bypass/report/report.html"
 
-test: env  ## Run the tests, the smoke workflow among them
-	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest
+test: env  ## Run the tests, the smoke workflow among them (about 7 minutes on 2 cores)
+	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+test-deep: env  ## Three times as many random plans against the reference, new ones each time
+	$(BIN)/python -m pytest tests/cqil/engine/test_engine.py tests/cqil/engine/test_ranks.py --hypothesis-profile=deep
 
 bench: env  ## Compare the engine with its rivals on this machine (about 8 minutes on 2 cores)
 	$(RUN) resources/models/smollm2-135m-instruct/manifest.json --configfile config/default.yaml --quiet all
@@ -77,4 +80,4 @@ unlock: env  ## After a crash or power cut: release the lock, then run the same 
 clean:  ## Remove results; models, texts and tasks stay
 	rm -rf results .snakemake
 
-.PHONY: help env reproduce smoke reproduce-full rules bypass test bench probe regress quality style schemas why unlock clean
+.PHONY: help env reproduce smoke reproduce-full rules bypass test bench probe regress test-deep quality style schemas why unlock clean

@@ -96,17 +96,23 @@ def four_ranks():
 @pytest.fixture
 def folder(tmp_path):
     """A whole results folder, small and made up."""
-    from made_up_results import fill
+    from made_up_results import MadeUpRun
 
-    return fill(tmp_path)
+    return MadeUpRun().fill(tmp_path)
 
 
-@pytest.fixture(scope="module")
-def html(tmp_path_factory):
-    """The page of a made-up results folder."""
-    from made_up_results import fill
+@pytest.fixture(scope="session")
+def drawn_report(tmp_path_factory):
+    """The report of the small made-up results folder: its page, figures and tables. Read only."""
+    from made_up_results import MadeUpRun
 
     from reports.page.page import write_report
 
-    folder = fill(tmp_path_factory.mktemp("results"))
-    return write_report(folder, folder / "out").read_text()
+    folder = MadeUpRun().fill(tmp_path_factory.mktemp("results"))
+    return write_report(folder, folder / "out").parent
+
+
+@pytest.fixture(scope="session")
+def html(drawn_report):
+    """The page of the small made-up results folder."""
+    return (drawn_report / "report.html").read_text()

@@ -1,4 +1,4 @@
-"""Multiple-choice accuracy: lm-eval's tasks, prompts and metrics over phase-aware scoring."""
+"""Multiple-choice accuracy: tasks, prompts and metrics of lm-eval over phase-aware scoring."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-# Rows are local; the check for newer ones would need a hub. Progress is reported by Progress alone.
+# Documents are local, so lm-eval must not look for newer ones on the hub. Only `Progress` reports.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TQDM_DISABLE", "1")
 
@@ -30,7 +30,7 @@ from cqil.plan.early_exit_rule import EarlyExitRule
 
 
 class PhaseAwareLM(TemplateLM):
-    """lm-eval's view of a planned model: contexts are prompts, continuations are decoded."""
+    """A planned model as lm-eval sees it: contexts are prompts, continuations are decoded."""
 
     def __init__(
         self,
@@ -39,72 +39,83 @@ class PhaseAwareLM(TemplateLM):
         label: str,
         early_exit: EarlyExitRule | None = None,
     ) -> None:
+        """`label` names the progress line; with `early_exit` decoded tokens leave early."""
         super().__init__()
-        self.model, self.tokenizer, self.label, self.early_exit = (
-            model,
-            tokenizer,
-            label,
-            early_exit,
-        )
+        self.model, self.tokenizer = model, tokenizer
+        self.label, self.early_exit = label, early_exit
         self.one_token: dict[tuple[str, str], bool] = {}
+        """(context, continuation) -> whether the continuation is one token."""
 
     @property
     def eot_token_id(self) -> int:
+        """The token that ends a text; it stands for an empty context."""
         return self.tokenizer.eos_token_id
 
     @property
     def max_length(self) -> int:
+        """Tokens of the longest context with its continuation."""
         return self.model.config.max_position_embeddings
 
     def tok_encode(
         self, string: str, add_special_tokens: bool | None = None, **kwargs: Any
     ) -> list[int]:
-        special = True if add_special_tokens is None else add_special_tokens
-        return self.tokenizer(string, add_special_tokens=special)["input_ids"]
+        """Token ids of a text; special tokens are added unless lm-eval says otherwise."""
+        with_special_tokens = True if add_special_tokens is None else add_special_tokens
+        return self.tokenizer(string, add_special_tokens=with_special_tokens)["input_ids"]
 
     def _loglikelihood_tokens(
         self, requests: list[tuple[tuple[str, str], list[int], list[int]]], **kwargs: Any
     ) -> list[tuple[float, bool]]:
-        scored = []
-        for strings, context, continuation in requests:
-            self.one_token[strings] = len(continuation) == 1
-            room = self.max_length - len(continuation)
-            scored.append(ScoreRequest(tuple(context[-room:]), tuple(continuation)))
-        with Progress(self.label, len(scored), "choices") as progress:
+        """Log-likelihood of each continuation, and whether greedy decoding would give it.
+
+        A context that is too long loses its first tokens.
+        """
+        score_inputs = []
+        for texts, context, continuation in requests:
+            self.one_token[texts] = len(continuation) == 1
+            context_tokens = self.max_length - len(continuation)
+            score_inputs.append(ScoreRequest(tuple(context[-context_tokens:]), tuple(continuation)))
+        with Progress(self.label, len(score_inputs), "choices") as progress:
             scores = score_requests(
-                self.model, scored, early_exit=self.early_exit, on_done=progress.to
+                self.model, score_inputs, early_exit=self.early_exit, on_done=progress.to
             )
         return [(s.loglikelihood, s.greedy) for s in scores]
 
     def loglikelihood_rolling(self, requests: Any, disable_tqdm: bool = False) -> list[float]:
+        """Not needed by the tasks of the suite."""
         raise NotImplementedError("perplexity is measured by benchmarks/accuracy/perplexity.py")
 
     def generate_until(self, requests: Any, disable_tqdm: bool = False) -> list[str]:
-        raise NotImplementedError("the suite's tasks are multiple-choice: no text is generated")
+        """Not needed by the tasks of the suite."""
+        raise NotImplementedError("tasks of the suite are multiple-choice: no text is generated")
 
 
 def measure_multiple_choice(
     variant: Variant, tasks: dict[str, int | None], folder: Path, runtime: Runtime
 ) -> MultipleChoiceResult:
-    """One sample a document; `folder` holds the task files.
+    """One sample for each document.
 
-    `tasks` gives the documents drawn from each, None for all; the seed makes them the same for
-    every variant. MMLU's subjects each count as a task.
+    `tasks`: task -> number of documents to draw, None for all. The seed makes the draw equal for
+    all variants. Each subject of MMLU counts as a task. `folder` holds the task files.
     """
 
     def measure(device: str) -> dict[str, Any]:
         manager = TaskManager(include_path=str(folder), include_defaults=False)
-        limits = {leaf: tasks[task] for task in tasks for leaf in leaf_tasks(task)}
-        loaded = manager.load(list(limits))["tasks"]
+        documents = {leaf: tasks[task] for task in tasks for leaf in leaf_tasks(task)}
+        loaded_tasks = manager.load(list(documents))["tasks"]
         model = load_planned(variant, device, runtime.dtype)
         label = f"{variant.name} {'+'.join(tasks)}"
         lm = PhaseAwareLM(model, load_tokenizer(variant.manifest), label, variant.early_exit)
-        drawn = {
-            name: draw_documents(len(task.eval_docs), limits[name], runtime.seed)
-            for name, task in loaded.items()
+        document_indices = {
+            name: draw_documents(len(task.eval_docs), documents[name], runtime.seed)
+            for name, task in loaded_tasks.items()
         }
         results = simple_evaluate(
-            lm, tasks=list(loaded.values()), task_manager=manager, samples=drawn, bootstrap_iters=0
+            lm,
+            tasks=list(loaded_tasks.values()),
+            task_manager=manager,
+            samples=document_indices,
+            bootstrap_iters=0,
         )
         versions = {name: str(version) for name, version in results["versions"].items()}
         return {"samples": list(_samples(results["samples"], lm)), "task_versions": versions}
@@ -115,16 +126,17 @@ def measure_multiple_choice(
 
 
 def draw_documents(total: int, documents: int | None, seed: int) -> list[int]:
-    """Indices of the documents to score, ascending: all of them, or a seeded draw."""
+    """Indices of the documents to score, in ascending order: all, or a seeded draw."""
     if documents is None or documents >= total:
         return list(range(total))
     return sorted(random.Random(seed).sample(range(total), documents))
 
 
 def _samples(
-    by_task: dict[str, list[dict[str, Any]]], lm: PhaseAwareLM
+    rows_by_task: dict[str, list[dict[str, Any]]], lm: PhaseAwareLM
 ) -> Iterator[MultipleChoiceSample]:
-    for task, rows in by_task.items():
+    """The rows of lm-eval as samples of a result."""
+    for task, rows in rows_by_task.items():
         for row in rows:
             yield MultipleChoiceSample(
                 task=task,
@@ -132,5 +144,5 @@ def _samples(
                 acc=row["acc"],
                 acc_norm=row.get("acc_norm"),
                 loglikelihoods=[float(response[0]) for response in row["filtered_resps"]],
-                one_token=all(lm.one_token[pair] for pair in row["arguments"]),
+                one_token=all(lm.one_token[texts] for texts in row["arguments"]),
             )

@@ -18,27 +18,31 @@ from benchmarks.runtime.run_measurement import run_measurement
 def measure_perplexity(
     variant: Variant, texts: list[Path], documents: int | None, window: int, runtime: Runtime
 ) -> PerplexityResult:
-    """One sample a window, so that intervals and paired differences can be drawn over windows."""
+    """One sample for each window, for intervals and paired differences over windows.
+
+    `texts`: files of documents; `documents`: windows of each text, None for all; `window`: tokens
+    of each. Raises ValueError where a text has too few long documents.
+    """
 
     def measure(device: str) -> dict[str, Any]:
         tokenizer = load_tokenizer(variant.manifest)
         windows = text_windows(tokenizer, texts, "evaluation", documents, window)
         model = load_planned(variant, device, runtime.dtype)
-        requests = [ScoreRequest(*w.halves()) for w in windows]
+        requests = [ScoreRequest(*token_window.halves()) for token_window in windows]
         with Progress(f"{variant.name} perplexity", len(windows), "windows") as progress:
             scores = score_requests(
                 model, requests, early_exit=variant.early_exit, on_done=progress.to
             )
         samples = [
             WindowSample(
-                text=w.text,
-                document=w.document[:16],
+                text=token_window.text,
+                document=token_window.document[:16],
                 tokens=len(request.continuation),
-                bytes=len(tokenizer.decode(request.continuation).encode()),
-                nll=-scored.loglikelihood,
-                layers=scored.layers,
+                bytes=len(str(tokenizer.decode(list(request.continuation))).encode()),
+                nll=-score.loglikelihood,
+                layers=score.layers,
             )
-            for w, request, scored in zip(windows, requests, scores, strict=True)
+            for token_window, request, score in zip(windows, requests, scores, strict=True)
         ]
         return {"samples": samples}
 

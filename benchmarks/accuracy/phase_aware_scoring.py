@@ -1,8 +1,8 @@
 """Log-likelihood of continuations, phase by phase: the context is prompt, the rest is decoded.
 
-A context is run once however many continuations it has, with the plan's prefill stages. Each
-continuation then follows over the cached context with the decode stages, teacher-forced in one
-forward pass. Its first token is therefore predicted by the prefill pass, as in generation.
+Each context runs once, with the prefill stages of the plan, even if it has many continuations. Each
+continuation then runs over the cached context with the decode stages, teacher-forced in one forward
+pass. The prefill pass predicts its first token, as in generation.
 Shape suffixes: B contexts, R continuations, T tokens, H hidden size, N scored tokens.
 """
 
@@ -15,30 +15,36 @@ from dataclasses import dataclass
 
 import torch
 from transformers import DynamicCache
-from transformers.cache_utils import Cache
+from transformers.cache_utils import Cache, DynamicLayer
 
+from benchmarks.accuracy.padding import pad_tokens
 from cqil.modeling import PlannedLlamaForCausalLM
 from cqil.modeling.early_exit import EarlyExitHooks
 from cqil.plan.early_exit_rule import EarlyExitRule
 
 LOGITS_CHUNK = 512
-"""Logits are computed for so many tokens at once; a vocabulary row is large."""
+"""Number of tokens whose logits are computed at once: those of one token are already large."""
 
 
 @dataclass(frozen=True)
 class ScoreRequest:
+    """Token ids: a context, and the continuation to score."""
+
     context: tuple[int, ...]
     continuation: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Score:
+    """The score of one continuation."""
+
     loglikelihood: float
-    """Sum over the continuation, nats."""
+    """Sum over the tokens of the continuation, in nats."""
     greedy: bool
-    """Every token of the continuation is the most likely one."""
+    """Whether every token of the continuation is the most likely one."""
     layers: float | None = None
-    """Mean stages of the decoded tokens, all but the last; None where all of them ran all."""
+    """Mean number of stages of the tokens that were decoded, which are all but the last. None
+    without early exit, and where nothing was decoded."""
 
 
 @torch.inference_mode()
@@ -50,10 +56,11 @@ def score_requests(
     batch_tokens: int = 2048,
     on_done: Callable[[int], object] = lambda count: None,
 ) -> list[Score]:
-    """Scores in the order of `requests`; `on_done` hears how many are finished so far.
+    """Scores in the order of `requests`.
 
-    With `exits`, decoded tokens leave early, each as if they were decoded one by one.
-    Raises ValueError for an empty context or continuation.
+    With `early_exit` decoded tokens leave early, as if they were decoded one by one. A batch has at
+    most `batch_tokens` context tokens, or a single context. `on_done` gets the number of requests
+    that are finished. Raises ValueError for an empty context or continuation.
     """
     for request in requests:
         if not request.context or not request.continuation:
@@ -68,7 +75,7 @@ def score_requests(
 def _batches(
     requests: list[ScoreRequest], batch_tokens: int
 ) -> Iterator[dict[tuple[int, ...], list[int]]]:
-    """Requests by context, the longest contexts first, as many as fit into `batch_tokens`."""
+    """Batches: context -> indices of its requests. The longest contexts come first."""
     by_context: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for i, request in enumerate(requests):
         by_context[request.context].append(i)
@@ -88,8 +95,9 @@ def _score_batch(
     batch: dict[tuple[int, ...], list[int]],
     early_exit: EarlyExitRule | None,
 ) -> dict[int, Score]:
+    """Index of a request -> its score, for the requests of one batch."""
     cache = DynamicCache(config=model.config)
-    context_BT, mask_BT = _pad([list(context) for context in batch], model.device, left=True)
+    context_BT, mask_BT = pad_tokens([list(context) for context in batch], model.device, left=True)
     last_BH = model.model(
         context_BT,
         attention_mask=mask_BT,
@@ -97,25 +105,29 @@ def _score_batch(
         past_key_values=cache,
         phase="prefill",
     ).last_hidden_state[:, -1]
-    row_of = {i: row for row, ids in enumerate(batch.values()) for i in ids}
-    scores = {}
-    for ids in _similar_lengths(row_of, requests):
-        rows = torch.tensor([row_of[i] for i in ids], device=model.device)
-        fed = [list(requests[i].continuation[:-1]) for i in ids]
-        hidden_RTH, layers = last_BH[rows][:, None], [None] * len(ids)
-        if fed[0]:
-            selected = _select(cache, rows, model)
-            decoded_RTH, layers = _decode(model, selected, mask_BT[rows], fed, early_exit)
+    row_of_request = {i: row for row, indices in enumerate(batch.values()) for i in indices}
+    scores: dict[int, Score] = {}
+    for indices in _similar_lengths(row_of_request, requests):
+        rows_R = torch.tensor([row_of_request[i] for i in indices], device=model.device)
+        inputs = [list(requests[i].continuation[:-1]) for i in indices]
+        hidden_RTH = last_BH[rows_R][:, None]
+        layers: list[float | None] = [None] * len(indices)
+        if inputs[0]:
+            rows_cache = _select_rows(cache, rows_R, model)
+            decoded_RTH, layers = _decode(model, rows_cache, mask_BT[rows_R], inputs, early_exit)
             hidden_RTH = torch.cat([hidden_RTH, decoded_RTH], dim=1)
-        continuations = {i: requests[i].continuation for i in ids}
+        continuations = {i: requests[i].continuation for i in indices}
         scores |= _score_hidden(model, hidden_RTH, continuations, layers)
     return scores
 
 
-def _similar_lengths(ids: Iterable[int], requests: list[ScoreRequest]) -> Iterator[list[int]]:
-    """Requests in groups whose continuations differ little in length, so that padding is small."""
+def _similar_lengths(indices: Iterable[int], requests: list[ScoreRequest]) -> Iterator[list[int]]:
+    """Groups of requests whose continuations differ little in length, so that padding is small.
+
+    The longest come first, within each group too.
+    """
     group: list[int] = []
-    for i in sorted(ids, key=lambda i: len(requests[i].continuation), reverse=True):
+    for i in sorted(indices, key=lambda i: len(requests[i].continuation), reverse=True):
         if group and len(requests[i].continuation) < 0.75 * len(requests[group[0]].continuation):
             yield group
             group = []
@@ -123,40 +135,45 @@ def _similar_lengths(ids: Iterable[int], requests: list[ScoreRequest]) -> Iterat
     yield group
 
 
-def _select(cache: DynamicCache, rows: torch.Tensor, model: PlannedLlamaForCausalLM) -> Cache:
-    """A cache that holds copies of some rows, so that the contexts stay as they are."""
-    selected = DynamicCache(config=model.config)
+def _select_rows(
+    cache: DynamicCache, rows_R: torch.Tensor, model: PlannedLlamaForCausalLM
+) -> Cache:
+    """A new cache with copies of some rows, so that the original stays unchanged."""
+    rows_cache = DynamicCache(config=model.config)
     for slot, layer in enumerate(cache.layers):
-        if layer.keys is None:  # of a layer whose attention the plan leaves out
+        assert isinstance(layer, DynamicLayer)
+        if layer.keys is None or layer.values is None:  # the plan leaves out its attention
             continue
-        selected.update(layer.keys[rows], layer.values[rows], slot)
-    return selected
+        rows_cache.update(layer.keys[rows_R], layer.values[rows_R], slot)
+    return rows_cache
 
 
 def _decode(
     model: PlannedLlamaForCausalLM,
     cache: Cache,
     mask_RT: torch.Tensor,
-    fed: list[list[int]],
+    inputs: list[list[int]],
     early_exit: EarlyExitRule | None,
 ) -> tuple[torch.Tensor, list[float | None]]:
-    """Hidden states [R, T, H] of the continuations over their cached contexts, and mean stages."""
-    fed_RT, fed_mask_RT = _pad(fed, model.device, left=False)
-    positions_RT = mask_RT.sum(-1, keepdim=True) + torch.arange(
-        fed_RT.shape[1], device=model.device
-    )
-    with nullcontext() if early_exit is None else EarlyExitHooks(model, early_exit) as leaving:
+    """Hidden states [R, T, H] of the continuations over their contexts, and mean stages [R].
+
+    `mask_RT`: 1 for the tokens of the contexts; `inputs`: tokens to decode, by continuation.
+    """
+    inputs_RT, inputs_mask_RT = pad_tokens(inputs, model.device, left=False)
+    steps_T = torch.arange(inputs_RT.shape[1], device=model.device)
+    positions_RT = mask_RT.sum(-1, keepdim=True) + steps_T
+    with nullcontext() if early_exit is None else EarlyExitHooks(model, early_exit) as exit_hooks:
         hidden_RTH = model.model(
-            fed_RT,
-            attention_mask=torch.cat([mask_RT, fed_mask_RT], dim=1),
+            inputs_RT,
+            attention_mask=torch.cat([mask_RT, inputs_mask_RT], dim=1),
             position_ids=positions_RT,
             past_key_values=cache,
             phase="decode",
         ).last_hidden_state
-    if leaving is None:
-        return hidden_RTH, [None] * len(fed)
-    rows = zip(leaving.depths_BT.tolist(), map(len, fed), strict=True)
-    return hidden_RTH, [sum(row[:n]) / n if n else None for row, n in rows]
+    if exit_hooks is None:
+        return hidden_RTH, [None] * len(inputs)
+    depths_and_lengths = zip(exit_hooks.depths_BT.tolist(), map(len, inputs), strict=True)
+    return hidden_RTH, [sum(depths[:n]) / n if n else None for depths, n in depths_and_lengths]
 
 
 def _score_hidden(
@@ -165,41 +182,32 @@ def _score_hidden(
     continuations: dict[int, tuple[int, ...]],
     layers: list[float | None],
 ) -> dict[int, Score]:
-    """Row r, token t of `hidden_RTH` predicts token t of the r-th continuation."""
+    """Index of a request -> its score.
+
+    Row r, token t of `hidden_RTH` predicts token t of the r-th continuation.
+    """
     lengths = [len(continuation) for continuation in continuations.values()]
     valid_RT = torch.arange(max(lengths))[None] < torch.tensor(lengths)[:, None]
     targets_N = torch.tensor([t for continuation in continuations.values() for t in continuation])
-    logp_N, greedy_N = _head(model, hidden_RTH[valid_RT.to(model.device)], targets_N)
-    parts = zip(continuations, logp_N.split(lengths), greedy_N.split(lengths), layers, strict=True)
+    logp_N, greedy_N = _target_logp(model, hidden_RTH[valid_RT.to(model.device)], targets_N)
+    rows = zip(continuations, logp_N.split(lengths), greedy_N.split(lengths), layers, strict=True)
     return {
-        i: Score(float(logp.sum()), bool(greedy.all()), mean) for i, logp, greedy, mean in parts
+        i: Score(float(logp_T.sum()), bool(greedy_T.all()), mean_layers)
+        for i, logp_T, greedy_T, mean_layers in rows
     }
 
 
-def _head(
+def _target_logp(
     model: PlannedLlamaForCausalLM, hidden_NH: torch.Tensor, targets_N: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Log-probability of each target, and whether it is the most likely token."""
-    exact = torch.promote_types(hidden_NH.dtype, torch.float32)
-    logp, greedy = [], []
-    for part_NH, target_N in zip(
+    """Log-probability of each target [N], and whether it is the most likely token [N]."""
+    dtype = torch.promote_types(hidden_NH.dtype, torch.float32)
+    logp_chunks, greedy_chunks = [], []
+    for chunk_NH, target_N in zip(
         hidden_NH.split(LOGITS_CHUNK), targets_N.to(model.device).split(LOGITS_CHUNK), strict=True
     ):
-        logits_NV = model.lm_head(part_NH).to(exact)
-        chosen_N = logits_NV.gather(1, target_N[:, None])[:, 0]
-        logp.append(chosen_N - logits_NV.logsumexp(-1))
-        greedy.append(logits_NV.argmax(-1) == target_N)
-    return torch.cat(logp).double().cpu(), torch.cat(greedy).cpu()
-
-
-def _pad(
-    rows: list[list[int]], device: torch.device, *, left: bool
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids [B, T] padded with 0, and their mask."""
-    length = max(map(len, rows))
-    ids = torch.zeros(len(rows), length, dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for i, row in enumerate(rows):
-        place = slice(length - len(row), length) if left else slice(0, len(row))
-        ids[i, place], mask[i, place] = torch.tensor(row, dtype=torch.long), 1
-    return ids.to(device), mask.to(device)
+        logits_NV = model.lm_head(chunk_NH).to(dtype)
+        target_logits_N = logits_NV.gather(1, target_N[:, None])[:, 0]
+        logp_chunks.append(target_logits_N - logits_NV.logsumexp(-1))
+        greedy_chunks.append(logits_NV.argmax(-1) == target_N)
+    return torch.cat(logp_chunks).double().cpu(), torch.cat(greedy_chunks).cpu()

@@ -1,7 +1,7 @@
 """Texts that a variant writes: greedy, by the engine on one device, scored beside references.
 
-The prompt runs with a plan's prompt stages and every token after the first with its decode stages,
-or with the schedule's plans. Shape suffixes: B sequences, T tokens.
+The prompt runs with the prefill stages of a plan, and every token after the first with its decode
+stages or with the plans of a schedule. Shape suffixes: B sequences, T tokens.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from benchmarks.accuracy.padding import pad_tokens
 from benchmarks.config.generation_tasks import GENERATION_TASKS, GenerationTask
 from benchmarks.data.parallel_texts import fewshot_examples, scored_examples
 from benchmarks.models.load_model import load_dense, load_tokenizer
@@ -22,33 +23,28 @@ from benchmarks.runtime.device import Runtime
 from benchmarks.runtime.progress import Progress
 from benchmarks.runtime.run_measurement import run_measurement
 from cqil.engine import Engine
+from cqil.engine.sampling import eos_token_ids
 from cqil.modeling.layer_merging import apply_merges
 
 
 def measure_generation(
-    variant: Variant, name: str, pairs: Path, documents: int | None, batch: int, runtime: Runtime
+    variant: Variant, name: str, examples: Path, documents: int | None, batch: int, runtime: Runtime
 ) -> GenerationResult:
-    """One sample a document of the task `name`; `batch` documents are answered at once.
+    """One sample for each document of the task `name`; `batch` documents are answered at once.
 
-    Raises ValueError where a prompt and its answer do not fit into the model's context.
+    `examples`: the file of the task; `documents`: how many to answer, None for all. Raises
+    ValueError where a prompt and its answer do not fit into the context of the model.
     """
     task = GENERATION_TASKS[name]
 
     def measure(device: str) -> dict[str, Any]:
         tokenizer = load_tokenizer(variant.manifest)
-        rows, shown = scored_examples(name, pairs, documents), fewshot_examples(name, pairs)
-        prompts = [encode_prompt(tokenizer, task, shown, row["source"]) for row in rows]
+        rows, fewshot = scored_examples(name, examples, documents), fewshot_examples(name, examples)
+        prompts = [encode_prompt(tokenizer, task, fewshot, row["source"]) for row in rows]
         engine = load_variant_engine(variant, device, runtime.dtype)
-        _check_room(name, task, prompts, engine.config.max_position_embeddings)
-        answers: dict[int, list[int]] = {}
-        # Prompts of like length share a batch, so that little is padded.
-        order = sorted(range(len(rows)), key=lambda index: len(prompts[index]))
+        _check_context(name, task, prompts, engine.config.max_position_embeddings)
         with Progress(f"{variant.name} {name}", len(rows), "documents") as progress:
-            for start in range(0, len(order), batch):
-                own = order[start : start + batch]
-                written = write_answers(engine, tokenizer, [prompts[i] for i in own], task)
-                answers |= dict(zip(own, written, strict=True))
-                progress.to(len(answers))
+            answers = _answer_in_batches(engine, tokenizer, prompts, task, batch, progress)
         samples = [_sample(tokenizer, task, row, answers[index]) for index, row in enumerate(rows)]
         return {"samples": samples}
 
@@ -64,27 +60,51 @@ def measure_generation(
     return run_measurement(GenerationResult, variant, workload, runtime, measure, **known)
 
 
+def _answer_in_batches(
+    engine: Engine,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: list[list[int]],
+    task: GenerationTask,
+    batch: int,
+    progress: Progress,
+) -> dict[int, list[int]]:
+    """Index of a prompt -> tokens of its answer."""
+    # Prompts of similar length share a batch, so that padding is small.
+    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
+    answers: dict[int, list[int]] = {}
+    for start in range(0, len(order), batch):
+        indices = order[start : start + batch]
+        batch_prompts = [prompts[index] for index in indices]
+        batch_answers = generate_answers(engine, tokenizer, batch_prompts, task)
+        answers |= dict(zip(indices, batch_answers, strict=True))
+        progress.to(len(answers))
+    return answers
+
+
 def load_variant_engine(variant: Variant, device: str, dtype: str) -> Engine:
-    """The engine of the variant's plan or schedule; layers are merged where the variant asks."""
-    runs = variant.schedule or variant.plan
+    """The engine of the plan or schedule of a variant, over merged layers if it merges any."""
+    plan = variant.schedule or variant.plan
     if not variant.merges:
-        # From the files, since a dense model beside the engine would double the memory.
+        # Read from the files: a dense model beside the engine would double the memory.
         return Engine.load(
-            variant.manifest["path"], runs, dtype=getattr(torch, dtype), device=device
+            variant.manifest["path"], plan, dtype=getattr(torch, dtype), device=device
         )
     dense = load_dense(variant.manifest, device, dtype)
     apply_merges(dense, variant.merges)
-    return Engine.from_dense(dense, runs)
+    return Engine.from_dense(dense, plan)
 
 
 def encode_prompt(
     tokenizer: PreTrainedTokenizerBase,
     task: GenerationTask,
-    shown: list[dict[str, str]],
+    fewshot: list[dict[str, str]],
     source: str,
 ) -> list[int]:
-    """The prompt's tokens: turns of a chat where the tokenizer knows how, else plain paragraphs."""
-    turns = [text for row in shown for text in (task.asked(row["source"]), row["reference"])]
+    """Tokens of a prompt: turns of a chat if the tokenizer has a chat template, else paragraphs.
+
+    `fewshot`: rows that are shown before the source, each with its reference.
+    """
+    turns = [text for row in fewshot for text in (task.asked(row["source"]), row["reference"])]
     turns.append(task.asked(source))
     if tokenizer.chat_template is None:
         return tokenizer("\n\n".join(turns) + "\n\n")["input_ids"]
@@ -94,54 +114,54 @@ def encode_prompt(
     return tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
-def write_answers(
+def generate_answers(
     engine: Engine,
     tokenizer: PreTrainedTokenizerBase,
     prompts: list[list[int]],
     task: GenerationTask,
 ) -> list[list[int]]:
-    """Tokens of each answer, up to its end token or the first stop string, both included."""
-    ids_BT, mask_BT = pad_left(prompts, engine.device)
+    """Tokens of each answer, up to and including its end token or its first stop string."""
+    ids_BT, mask_BT = pad_tokens(prompts, engine.device, left=True)
     answers: list[list[int]] = [[] for _ in prompts]
     running = set(range(len(prompts)))
     for token_B in engine.stream(ids_BT, mask_BT, max_new_tokens=task.max_new_tokens):
         for row in sorted(running):
             answers[row].append(int(token_B[row]))
-        running -= {row for row in running if _ended(engine, tokenizer, answers[row], task.stop)}
+            if _has_ended(engine, tokenizer, answers[row], task.stop):
+                running.remove(row)
         if not running:
             break
     return answers
 
 
-def pad_left(prompts: list[list[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Ids and mask [B, T]; pads stand before the shorter prompts."""
-    width = max(map(len, prompts))
-    pads = [width - len(prompt) for prompt in prompts]
-    ids = [[0] * pad + prompt for pad, prompt in zip(pads, prompts, strict=True)]
-    mask = [[0] * pad + [1] * (width - pad) for pad in pads]
-    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
-
-
 def answer_text(tokenizer: PreTrainedTokenizerBase, tokens: list[int], stop: list[str]) -> str:
-    """The answer without its end; white space before it cannot stop it."""
-    text = str(tokenizer.decode(tokens, skip_special_tokens=True)).lstrip()
-    ends = [found for string in stop if (found := text.find(string)) >= 0]
+    """The text of an answer up to its first stop string.
+
+    Stop strings in white space at the start of the answer do not count.
+    """
+    text = _decode(tokenizer, tokens)
+    ends = [end for string in stop if (end := text.find(string)) >= 0]
     return text[: min(ends, default=len(text))].rstrip()
 
 
-def _ended(
+def _decode(tokenizer: PreTrainedTokenizerBase, tokens: list[int]) -> str:
+    return str(tokenizer.decode(tokens, skip_special_tokens=True)).lstrip()
+
+
+def _has_ended(
     engine: Engine, tokenizer: PreTrainedTokenizerBase, tokens: list[int], stop: list[str]
 ) -> bool:
-    ends = engine.config.eos_token_id
-    if tokens[-1] in (ends if isinstance(ends, list) else [ends]):
+    """Whether the last token ends the answer, or a stop string is in it."""
+    if tokens[-1] in eos_token_ids(engine.config):
         return True
-    text = str(tokenizer.decode(tokens, skip_special_tokens=True)).lstrip() if stop else ""
+    text = _decode(tokenizer, tokens) if stop else ""
     return any(string in text for string in stop)
 
 
 def _sample(
     tokenizer: PreTrainedTokenizerBase, task: GenerationTask, row: dict[str, str], tokens: list[int]
 ) -> GenerationSample:
+    """The answer to one row, with its scores."""
     text = answer_text(tokenizer, tokens, task.stop)
     return GenerationSample(
         document=row["sha256"][:16],
@@ -152,7 +172,8 @@ def _sample(
     )
 
 
-def _check_room(name: str, task: GenerationTask, prompts: list[list[int]], context: int) -> None:
+def _check_context(name: str, task: GenerationTask, prompts: list[list[int]], context: int) -> None:
+    """Raises ValueError where the longest prompt leaves too few tokens for its answer."""
     longest = max(map(len, prompts))
     if longest + task.max_new_tokens > context:
         raise ValueError(

@@ -56,7 +56,7 @@ def published_rows() -> list[ComparedRow]:
 def _table(table: dict[str, Any]) -> Iterator[ComparedRow]:
     ladder = "Ladder" in table["title"]
     machine = _ladder_machine() if ladder else _one_gpu_machine()
-    machine = replace(machine, links=load_machine(table["communicator"]).links)
+    machine = replace(machine, links=load_machine(table["links"]).links)
     for row in table["rows"]:
         for ranks, found in row["speeds"].items():
             predicted = _tokens_per_s(table, row, ranks, machine)

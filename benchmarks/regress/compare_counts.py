@@ -1,4 +1,4 @@
-"""The exact half of the gate: counts of both trees, side by side. No torch."""
+"""The exact half of the gate: counts of both trees, side by side. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,26 +13,32 @@ SCRIPT = "counting_worker.py"
 
 
 def compare_counts(base: Path, head: Path, accept: Sequence[str] = ()) -> list[CountComparison]:
-    """Every quantity that a side counts; both run at the same time, since no clock is read.
+    """Every quantity that a side counts.
 
-    `accept`: patterns of names that may grow. Raises ValueError where a tree cannot be counted.
+    Both sides run at the same time, since no clock is read. `accept`: patterns of names whose count
+    may grow. Raises ValueError for a tree that cannot be counted.
     """
-    with WorkerProcess(SCRIPT, base, {}) as one, WorkerProcess(SCRIPT, head, {}) as other:
-        before, after = (_flat(worker.hello()["counts"]) for worker in (one, other))
+    with (
+        WorkerProcess(SCRIPT, base, {}) as base_worker,
+        WorkerProcess(SCRIPT, head, {}) as head_worker,
+    ):
+        workers = (base_worker, head_worker)
+        base_counts, head_counts = (_by_name(worker.hello()["counts"]) for worker in workers)
     return [
         CountComparison(
             name=name,
-            base=before.get(name),
-            head=after.get(name),
+            base=base_counts.get(name),
+            head=head_counts.get(name),
             accepted=any(fnmatchcase(name, pattern) for pattern in accept),
         )
-        for name in before | after
+        for name in base_counts | head_counts
     ]
 
 
-def _flat(counts: dict[str, dict[str, int]]) -> dict[str, int]:
+def _by_name(counts: dict[str, dict[str, int]]) -> dict[str, int]:
+    """CASE/PHASE/QUANTITY -> count."""
     return {
-        f"{case}/{quantity}": count
-        for case, quantities in counts.items()
+        f"{case_and_phase}/{quantity}": count
+        for case_and_phase, quantities in counts.items()
         for quantity, count in quantities.items()
     }

@@ -1,7 +1,7 @@
-"""The timed half of the gate: pairs of worker processes whose blocks alternate. No torch.
+"""The timed half of the gate: pairs of worker processes whose blocks alternate. Imports no torch.
 
-Only one worker computes at a time. Each pair starts its processes anew: what makes one process
-faster than the next for as long as it lives is then part of the interval.
+Only one worker computes at a time. Each pair starts two new processes: some processes are faster
+than others for as long as they live, and new ones make that difference part of the interval.
 """
 
 from __future__ import annotations
@@ -17,71 +17,82 @@ from benchmarks.regress.interval_rule import Limits, ProcessPair, Ratio, ratio
 from benchmarks.regress.worker_process import WorkerProcess
 
 SCRIPT = "timing_worker.py"
+SAMPLE_DIGITS = 7
+"""Samples are rounded to 100 ns, far below the noise of the clock, so that files stay small."""
 PairTimes = dict[str, ProcessPair]
-"""Benchmark -> seconds of base and head by round."""
+"""Benchmark -> seconds of base and head, by round."""
 
 
 def compare_times(
     base: Path, head: Path, effort: GateEffort, limits: Limits, slowdown: float = 0
 ) -> list[TimeComparison]:
-    """Adds pairs until every interval is narrow against its limit, or the effort is spent.
+    """Adds pairs of processes until every interval is narrow, or the effort is spent.
 
-    The width decides when to stop, never the verdict: looking at that would raise false alarms.
-    `slowdown` slows the head's decode steps by that share (for experiments). Raises ValueError
-    where a tree cannot be measured, and for a limit of no benchmark.
+    The width of the intervals decides when to stop, never the verdict: a rule that looked at the
+    verdict would raise more false alarms. `slowdown` slows the decode steps of the head by that
+    share (for experiments). Raises ValueError for a tree that cannot be measured, and for a limit
+    whose name no benchmark has.
     """
-    began, pairs = time.monotonic(), list[PairTimes]()
+    start = time.monotonic()
+    process_pairs: list[PairTimes] = []
     while True:
-        pairs.append(_time_process_pair(base, head, effort, slowdown, effort.seed + len(pairs)))
-        limits.check(pairs[0])
-        if len(pairs) < effort.pairs:
+        seed = effort.seed + len(process_pairs)
+        process_pairs.append(_time_process_pair(base, head, effort, slowdown, seed))
+        names = list(process_pairs[0])
+        limits.check(names)
+        if len(process_pairs) < effort.pairs:
             continue
-        times = [_time(name, pairs, limits.of(name), effort.seed) for name in pairs[0]]
-        spent = time.monotonic() - began >= effort.budget_s
+        times = [_compare(name, process_pairs, limits.of(name), effort.seed) for name in names]
+        spent = time.monotonic() - start >= effort.budget_s
         narrow = all(Ratio(t.ratio, t.low, t.high).is_narrow(t.limit) for t in times)
-        if narrow or spent or len(pairs) >= effort.most_pairs:
+        if narrow or spent or len(process_pairs) >= effort.max_pairs:
             return times
 
 
 def _time_process_pair(
     base: Path, head: Path, effort: GateEffort, slowdown: float, seed: int
 ) -> PairTimes:
+    """Starts one process for each tree, and runs the rounds of both."""
     options = {"threads": effort.threads, "device": effort.device}
     with (
-        WorkerProcess(SCRIPT, base, options | {"slowdown": 0}, effort.threads) as one,
-        WorkerProcess(SCRIPT, head, options | {"slowdown": slowdown}, effort.threads) as other,
+        WorkerProcess(SCRIPT, base, options | {"slowdown": 0}, effort.threads) as base_worker,
+        WorkerProcess(
+            SCRIPT, head, options | {"slowdown": slowdown}, effort.threads
+        ) as head_worker,
     ):
-        sides = {"base": one, "head": other}
-        hellos = [worker.hello() for worker in sides.values()]
-        return alternate(sides, hellos[0]["arms"], effort.rounds, random.Random(seed))
+        workers = {"base": base_worker, "head": head_worker}
+        cases = [worker.hello()["cases"] for worker in workers.values()]
+        return alternate(workers, cases[0], effort.rounds, random.Random(seed))
 
 
 def alternate(
-    sides: dict[str, WorkerProcess], arms: list[str], rounds: int, order: random.Random
+    workers: dict[str, WorkerProcess], cases: list[str], rounds: int, rng: random.Random
 ) -> PairTimes:
-    """Every round runs each arm on both sides, back to back; who is first alternates (ABBA)."""
-    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: {"base": [], "head": []})
-    first = {arm: order.sample(["base", "head"], 2) for arm in arms}
+    """Each round runs each case on both sides, back to back; the first side alternates (ABBA)."""
+    seconds: dict[str, dict[str, list[float]]] = defaultdict(lambda: {"base": [], "head": []})
+    side_orders = {case: rng.sample(["base", "head"], 2) for case in cases}
     for number in range(-1, rounds):
-        for arm in order.sample(arms, len(arms)):
-            for side in first[arm][:: -1 if number % 2 else 1]:
-                times = sides[side].ask(arm)
-                if number >= 0:  # the first round warms up
-                    for phase, seconds in times.items():
-                        found[f"{arm}/{phase}"][side].append(median(seconds))
-    return {name: (found[name]["base"], found[name]["head"]) for name in sorted(found)}
+        for case in rng.sample(cases, len(cases)):
+            for side in side_orders[case][:: -1 if number % 2 else 1]:
+                times_by_phase = workers[side].ask(case)
+                if number < 0:  # the first round warms up
+                    continue
+                for phase, times in times_by_phase.items():
+                    seconds[f"{case}/{phase}"][side].append(round(median(times), SAMPLE_DIGITS))
+    return {name: (seconds[name]["base"], seconds[name]["head"]) for name in sorted(seconds)}
 
 
-def _time(name: str, pairs: list[PairTimes], limit: float, seed: int) -> TimeComparison:
-    pairings = [pair[name] for pair in pairs]
-    found = ratio(pairings, seed=seed)
+def _compare(name: str, process_pairs: list[PairTimes], limit: float, seed: int) -> TimeComparison:
+    """One benchmark over all pairs of processes."""
+    times = [pair_times[name] for pair_times in process_pairs]
+    estimate = ratio(times, seed=seed)
     return TimeComparison(
         name=name,
-        base=[list(base) for base, _ in pairings],
-        head=[list(head) for _, head in pairings],
-        ratio=found.value,
-        low=found.low,
-        high=found.high,
+        base=[list(base) for base, _ in times],
+        head=[list(head) for _, head in times],
+        ratio=estimate.value,
+        low=estimate.low,
+        high=estimate.high,
         limit=limit,
-        verdict=found.verdict(limit),
+        verdict=estimate.verdict(limit),
     )

@@ -1,7 +1,8 @@
 """Exact counts of one tree: `python -P counting_worker.py`, the tree on PYTHONPATH; prints JSON.
 
-Run by its path, like the timing worker and for the same reason. Calls are counted where PyTorch
-dispatches them, so a message that bypasses the engine's own ledger is seen too.
+The gate runs this file by its path: the script is always that of the working tree, while `cqil` is
+that of the tree under test, which may be old. Calls are counted where PyTorch dispatches them, so
+a message that bypasses the ledger of the engine is counted too.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ ON_TWO_RANKS = [
     ("uls", TENSOR_PARALLEL),
     ("removal", TENSOR_PARALLEL),
 ]
-"""What is counted on two ranks: CQIL, tensor parallelism, and groups inside the latter."""
-SHAPE = {
+"""Plans that are counted on two ranks, each with what the ranks divide."""
+SHAPE: dict[str, Any] = {
     "vocab_size": 64,
     "hidden_size": 32,
     "intermediate_size": 48,
@@ -55,8 +56,8 @@ PROMPT_TOKENS = 5
 Counts = dict[str, int]
 
 
-class Calls(TorchDispatchMode):
-    """Counts operators, and the bytes of the messages among them."""
+class DispatchCounter(TorchDispatchMode):
+    """Counts operators, the messages among them, and the bytes that these send."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,70 +69,61 @@ class Calls(TorchDispatchMode):
         self.counts["ops"] += 1
         if operator.namespace == "c10d":
             name = operator._schema.name.removeprefix("c10d::").rstrip("_")
-            kind = "messages" if name in ("send", "recv") else "collectives"
-            self.counts[kind] += 1
-            # A gather's first argument is its result, the second what leaves.
+            quantity = "messages" if name in ("send", "recv") else "collectives"
+            self.counts[quantity] += 1
+            # The first argument of a gather is its result, the second is what it sends.
             sent = args[1] if name.startswith("allgather") else args[0]
             tensors = [sent] if isinstance(sent, torch.Tensor) else sent
             self.counts["message_bytes"] += sum(tensor.nbytes for tensor in tensors)
         return operator(*args, **(kwargs or {}))
 
 
-def count(rank: int, plan: str, parallel: str | None) -> dict[str, Counts]:
+def count_plan(rank: int, plan: str, parallel: str | None) -> dict[str, Counts]:
     """Phase -> quantity -> count, on one rank."""
     torch.manual_seed(0)
     dense = LlamaForCausalLM(LlamaConfig(**SHAPE))
     engine = Engine.from_dense(dense, PLANS[plan], rank=rank, **_layout_options(parallel))
     prompt_BT = torch.arange(1, 1 + PROMPT_TOKENS)[None]
     engine.prefill(prompt_BT, max_tokens=PROMPT_TOKENS + 1)
-    prefill = _counted(lambda: engine.prefill(prompt_BT, max_tokens=PROMPT_TOKENS + 1))
-    decode = _counted(lambda: engine.decode_step(prompt_BT[:, -1]))
-    prefill |= _known(_executed, lambda: engine.program.prefill)
-    decode |= _known(_executed, lambda: engine.program.decode[0])
-    decode |= _known(_bytes_read, lambda: engine.step_bytes)
-    return {"prefill": prefill, "decode": decode, "held": {"weight_bytes": engine.weight_bytes}}
+    prefill = _dispatched(lambda: engine.prefill(prompt_BT, max_tokens=PROMPT_TOKENS + 1))
+    decode = _dispatched(lambda: engine.decode_step(prompt_BT[:, -1]))
+    prefill |= _if_known(lambda: _executed(engine.program.prefill))
+    decode |= _if_known(lambda: _executed(engine.program.decode[0]))
+    decode |= _if_known(lambda: {"bytes_read": engine.step_bytes})
+    return {"prefill": prefill, "decode": decode, "loaded": {"weight_bytes": engine.weight_bytes}}
 
 
 def _layout_options(parallel: str | None) -> dict[str, Any]:
-    """Keyword arguments of an engine on one device, or on two ranks; by the names of the tree."""
-    group, tensor = int(parallel == GROUP_PARALLEL), int(parallel == TENSOR_PARALLEL)
+    """Keyword arguments of an engine on one device, or on two ranks, as the tree names them."""
+    group_size, tensor_size = 1 + (parallel == GROUP_PARALLEL), 1 + (parallel == TENSOR_PARALLEL)
     try:
         from cqil.engine.options import EngineOptions
-    except ImportError:  # trees from before EngineOptions
-        return {"layout": Layout(lanes=1 + group, shards=1 + tensor)}
-    layout = Layout(group_parallel_size=1 + group, tensor_parallel_size=1 + tensor)
+    except ImportError:  # a tree from before EngineOptions
+        sizes = {"lanes": group_size, "shards": tensor_size}
+        return {"layout": Layout(**sizes)}  # type: ignore[arg-type]
+    layout = Layout(group_parallel_size=group_size, tensor_parallel_size=tensor_size)
     return {"options": EngineOptions(layout=layout)}
 
 
-def _two_ranks() -> Any:
-    """A worker group of two, by the name of the tree."""
+def _two_workers() -> Any:
+    """A worker group of two ranks, as the tree names it."""
     try:
         from cqil.engine import WorkerGroup
-    except ImportError:  # trees from before EngineOptions
+    except ImportError:  # a tree from before EngineOptions
         from cqil.engine import Gang as WorkerGroup  # type: ignore[attr-defined, no-redef]
     return WorkerGroup(2)
 
 
-def _counted(call: Any) -> Counts:
-    with FlopCounterMode(display=False) as flops, Calls() as calls:
+def _dispatched(call: Callable[[], object]) -> Counts:
+    """Operators, messages and floating-point operations of one call."""
+    with FlopCounterMode(display=False) as flops, DispatchCounter() as counter:
         call()
-    return dict(calls.counts) | {"flops": flops.get_total_flops()}
-
-
-def _known(counts: Callable[[Any], Counts], of: Callable[[], Any]) -> Counts:
-    """Old trees lack some of what is counted; the gate then says so."""
-    try:
-        return counts(of())
-    except AttributeError:
-        return {}
-
-
-def _bytes_read(step_bytes: int) -> Counts:
-    return {"bytes_read": step_bytes}
+    return dict(counter.counts) | {"flops": flops.get_total_flops()}
 
 
 def _executed(runners: list) -> Counts:
-    # Trees from before EngineOptions call it a task.
+    """How many attentions and MLPs the stages run."""
+    # Before EngineOptions the attribute was called `task`.
     stages = [vars(runner).get("stage") or runner.task for runner in runners]
     return {
         "attentions": sum(len(stage.attentions) for stage in stages),
@@ -139,22 +131,30 @@ def _executed(runners: list) -> Counts:
     }
 
 
+def _if_known(counts: Callable[[], Counts]) -> Counts:
+    """The counts, or none for an old tree that lacks the attributes; the gate then says so."""
+    try:
+        return counts()
+    except AttributeError:
+        return {}
+
+
 def count_all() -> dict[str, Counts]:
     """CASE/PHASE -> quantity -> count."""
-    cases = {plan: count(0, plan, None) for plan in PLANS}
-    with _two_ranks() as workers:
+    cases = {plan: count_plan(0, plan, None) for plan in PLANS}
+    with _two_workers() as workers:
         for plan, parallel in ON_TWO_RANKS:
-            for rank, counts in enumerate(workers.run(count, plan, parallel)):
+            for rank, counts in enumerate(workers.run(count_plan, plan, parallel)):
                 cases[f"{plan}-{parallel}-rank-{rank}"] = counts
     return {
         f"{case}/{phase}": counts
-        for case, by_phase in cases.items()
-        for phase, counts in by_phase.items()
+        for case, counts_by_phase in cases.items()
+        for phase, counts in counts_by_phase.items()
     }
 
 
 def main() -> None:
-    """What libraries print goes to standard error."""
+    """Prints the counts. What libraries print goes to standard error."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     torch.set_num_threads(1)

@@ -1,10 +1,12 @@
-"""When is the head slower than the base: the interval rule, and limits by name. No torch.
+"""When is the head slower than the base: the interval rule, and limits by name. Imports no torch.
 
-A pairing is two processes, one of each side, whose rounds alternate. Processes of the same code
-differ for as long as they live (where memory lies, what shares a cache line), so rounds alone
-understate the error: pairings are drawn first, then rounds within them (hierarchical bootstrap of
-the ratio of medians). The noise of rounds enters twice so, which makes up for few pairings: tests
-draw made-up processes and hold both rates, of false alarms and of slowdowns caught.
+A process pair is two processes, one of each side, whose rounds alternate. Processes of the same
+code differ for as long as they live (place in memory, shared cache lines), so rounds alone
+understate the error. The bootstrap of the ratio of medians is therefore hierarchical: it draws
+process pairs, then rounds within them. The noise of rounds enters twice, which makes up for the
+small number of process pairs. Tests check both rates, of false alarms and of slowdowns caught, on
+made-up processes.
+Shape suffixes: P process pairs, R resamples.
 """
 
 from __future__ import annotations
@@ -18,21 +20,21 @@ import numpy as np
 TAIL = 0.05
 """Probability that is left out on each side, so that 'slower' is a one-sided statement at 95 %."""
 RESAMPLES = 2000
-LEAST_ROUNDS = 5
+MIN_ROUNDS = 5
 Verdict = Literal["faster", "same", "undecided", "slower"]
 ProcessPair = tuple[Sequence[float], Sequence[float]]
 """Seconds of the base and of the head, by round."""
 
 
 class Ratio(NamedTuple):
-    """Time of the head over that of the base, with its interval."""
+    """Time of the head over time of the base, with its interval."""
 
     value: float
     low: float
     high: float
 
     def verdict(self, limit: float) -> Verdict:
-        """'slower' where the whole interval lies above 1 + limit: that alone fails a gate."""
+        """'slower', which fails a gate, where the whole interval lies above 1 + limit."""
         if self.low > 1 + limit:
             return "slower"
         if self.high > 1 + limit:
@@ -44,60 +46,66 @@ class Ratio(NamedTuple):
         return self.high / self.low <= (1 + limit) ** 2
 
 
-def ratio(pairings: Sequence[ProcessPair], *, paired: bool = True, seed: int = 0) -> Ratio:
-    """Geometric mean over pairings of each one's ratio of medians.
+def ratio(process_pairs: Sequence[ProcessPair], *, paired: bool = True, seed: int = 0) -> Ratio:
+    """Geometric mean over process pairs of the ratio of medians.
 
     `paired`: round i of both sides ran side by side, so both are drawn together. Raises ValueError
     for fewer than 5 rounds on a side, and for paired sides of different lengths.
     """
     rng = np.random.default_rng(seed)
-    logs_KR = np.stack([_drawn(pairing, paired, rng) for pairing in pairings])
-    value = np.mean([np.log(np.median(head) / np.median(base)) for base, head in pairings])
-    shape = (RESAMPLES, len(pairings))
-    drawn_RK = logs_KR[rng.integers(len(pairings), size=shape), rng.integers(RESAMPLES, size=shape)]
-    low, high = np.quantile(drawn_RK.mean(axis=1), [TAIL, 1 - TAIL])
+    logs_PR = np.stack([_resampled_log_ratios(pair, paired, rng) for pair in process_pairs])
+    value = np.mean([np.log(np.median(head) / np.median(base)) for base, head in process_pairs])
+    shape = (RESAMPLES, len(process_pairs))
+    drawn_pairs_RP = rng.integers(len(process_pairs), size=shape)
+    drawn_rounds_RP = rng.integers(RESAMPLES, size=shape)
+    means_R = logs_PR[drawn_pairs_RP, drawn_rounds_RP].mean(axis=1)
+    low, high = np.quantile(means_R, [TAIL, 1 - TAIL])
     return Ratio(*(math.exp(log) for log in (value, low, high)))
 
 
-def _drawn(pairing: ProcessPair, paired: bool, rng: np.random.Generator) -> np.ndarray:
-    """[RESAMPLES] logarithms of the ratio of medians, rounds drawn anew."""
-    base, head = (np.asarray(side, float) for side in pairing)
-    if min(len(base), len(head)) < LEAST_ROUNDS:
-        found = f"{len(base)} and {len(head)}"
-        raise ValueError(f"rounds: {found} are too few for an interval; use {LEAST_ROUNDS} or more")
+def _resampled_log_ratios(
+    process_pair: ProcessPair, paired: bool, rng: np.random.Generator
+) -> np.ndarray:
+    """[R]: logarithms of the ratio of medians, with rounds drawn anew for each."""
+    base, head = (np.asarray(side, float) for side in process_pair)
+    if min(len(base), len(head)) < MIN_ROUNDS:
+        rounds = f"{len(base)} and {len(head)}"
+        raise ValueError(f"rounds: {rounds} are too few for an interval; use {MIN_ROUNDS} or more")
     if paired and len(base) != len(head):
         raise ValueError(f"rounds: {len(base)} and {len(head)} cannot be paired; leave out paired")
-    of_base = rng.integers(len(base), size=(RESAMPLES, len(base)))
-    of_head = of_base if paired else rng.integers(len(head), size=(RESAMPLES, len(head)))
-    return np.log(np.median(head[of_head], axis=1) / np.median(base[of_base], axis=1))
+    base_rounds = rng.integers(len(base), size=(RESAMPLES, len(base)))
+    head_rounds = base_rounds if paired else rng.integers(len(head), size=(RESAMPLES, len(head)))
+    return np.log(np.median(head[head_rounds], axis=1) / np.median(base[base_rounds], axis=1))
 
 
 class Limits:
-    """How much slower a benchmark may become, as a share."""
+    """How much slower each benchmark may become, as a share."""
 
     def __init__(self, default: float, named: Iterable[str] = ()) -> None:
-        """`named`: NAME=SHARE texts. Raises ValueError for one that is none."""
-        self.default, self.named = _share("default-limit", default), dict(map(_named, named))
+        """`named`: texts NAME=SHARE. Raises ValueError for a malformed one."""
+        self.default = _parse_share("default-limit", default)
+        self.named = dict(_parse_limit(text) for text in named)
 
     def of(self, name: str) -> float:
+        """The limit of one benchmark."""
         return self.named.get(name, self.default)
 
-    def check(self, known: Iterable[str]) -> None:
-        """Raises ValueError for a limit of a benchmark that is not there."""
-        names = sorted(known)
+    def check(self, benchmarks: Iterable[str]) -> None:
+        """Raises ValueError for a limit whose name is not among the benchmarks."""
+        names = sorted(benchmarks)
         for name in self.named:
             if name not in names:
                 raise ValueError(f"limit: {name!r} is no benchmark; use one of {', '.join(names)}")
 
 
-def _named(text: str) -> tuple[str, float]:
+def _parse_limit(text: str) -> tuple[str, float]:
     name, _, share = text.rpartition("=")
     if not name:
         raise ValueError(f"limit: {text!r} has no name; write NAME=0.1")
-    return name, _share("limit", share)
+    return name, _parse_share("limit", share)
 
 
-def _share(field: str, text: float | str) -> float:
+def _parse_share(field: str, text: float | str) -> float:
     try:
         share = float(text)
     except ValueError:

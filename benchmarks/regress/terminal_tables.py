@@ -1,4 +1,4 @@
-"""What the gate found, as tables of a terminal. No torch."""
+"""The result of the gate as tables in a terminal. Imports no torch."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from benchmarks.regress.gate_record import CountComparison, GateResult, TimeComp
 STYLES = {"slower": "bold red", "MORE": "bold red", "undecided": "yellow", "faster": "green"}
 
 
-def show(gate: GateResult, console: Console) -> None:
-    """Counts that differ, every time, and the verdict."""
+def print_gate_result(gate: GateResult, console: Console) -> None:
+    """Prints the counts that differ, every time, and the verdict."""
     hardware = gate.provenance.hardware
     console.print(f"base {gate.base[:12]}, head: working tree; {hardware.cpu}")
     if gate.counts:
         _show_counts(gate.counts, console)
     if gate.times:
         _show_times(gate.times, console)
-    failures = gate.failures
-    said = f"regression: {len(failures)} of {len(gate.counts) + len(gate.times)}"
-    console.print(said if failures else "no regression", style="bold red" if failures else "green")
+    compared = len(gate.counts) + len(gate.times)
+    if gate.failures:
+        console.print(f"regression: {len(gate.failures)} of {compared}", style="bold red")
+    else:
+        console.print("no regression", style="green")
 
 
 def _show_counts(counts: list[CountComparison], console: Console) -> None:
@@ -50,7 +52,6 @@ def _number(count: int | None) -> str:
 
 
 def _show_times(times: list[TimeComparison], console: Console) -> None:
-    pairs = len(times[0].base)
     table = Table("time", "head / base", "90 % interval", "limit", "verdict")
     for time in times:
         table.add_row(
@@ -62,8 +63,8 @@ def _show_times(times: list[TimeComparison], console: Console) -> None:
             style=STYLES.get(time.verdict),
         )
     console.print(table)
-    rounds = len(times[0].base[0])
+    process_pairs, rounds = len(times[0].base), len(times[0].base[0])
     console.print(
-        f"{pairs} pairs of processes of {rounds} rounds; slower: the whole interval is above the "
-        "limit; undecided: part of it is"
+        f"{process_pairs} pairs of processes of {rounds} rounds; slower: the whole interval is "
+        "above the limit; undecided: part of it is"
     )

@@ -1,9 +1,9 @@
 """One side of a timed comparison: `python -P timing_worker.py OPTIONS`, a tree on PYTHONPATH.
 
-It is run by its path: the script is always the working tree's, while `cqil` is that of the tree
-under test, old ones too. So it uses lasting names of `cqil` alone. Standard input gives the name of
-an arm a line; each runs one block, whose seconds are one line of JSON on standard output.
-Shape suffixes: B sequences, T tokens.
+The gate runs this file by its path: the script is always that of the working tree, while `cqil` is
+that of the tree under test, which may be old. So the script uses only names of `cqil` that last.
+Standard input gives the name of a case on each line; each runs one block, and standard output gives
+its seconds as one line of JSON. Shape suffixes: B sequences, T tokens.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import os
 import sys
 import time
+from typing import Any
 
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -27,7 +28,8 @@ PLANS: dict[str, LayerPlan] = {
     "cqil-p2": uniform_plan(LAYERS, 0, LAYERS, 2),
     "cqil-p4": uniform_plan(LAYERS, 0, LAYERS, 4),
 }
-SHAPE = {
+"""Case -> plan."""
+SHAPE: dict[str, Any] = {
     "vocab_size": 2048,
     "hidden_size": 448,
     "intermediate_size": 1216,
@@ -41,59 +43,61 @@ SHAPE = {
 PROMPT_TOKENS, STEPS = 16, 6
 
 
-def engines(device: str) -> dict[str, Engine]:
-    """Arm -> its engine, all of one model of random weights."""
+def load_engines(device: str) -> dict[str, Engine]:
+    """Case -> its engine; all have the random weights of one model."""
     torch.manual_seed(0)
-    dense = LlamaForCausalLM(LlamaConfig(**SHAPE)).to(device)
-    return {name: Engine.from_dense(dense, plan) for name, plan in PLANS.items()}
+    with torch.device(device):
+        dense = LlamaForCausalLM(LlamaConfig(**SHAPE))
+    return {case: Engine.from_dense(dense, plan) for case, plan in PLANS.items()}
 
 
-def prompt(device: str) -> torch.Tensor:
-    """Token ids [1, T]; what they say does not matter for time."""
+def make_prompt(device: str) -> torch.Tensor:
+    """Token ids [1, T]; their values do not matter for time."""
     return torch.arange(1, 1 + PROMPT_TOKENS, device=device)[None]
 
 
 def now(device: str) -> float:
-    """Seconds, once the device has done all that it was given."""
+    """Seconds, once the device has finished its work."""
     if device == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()
 
 
-def block(
+def time_block(
     engine: Engine, prompt_BT: torch.Tensor, device: str, slowdown: float
 ) -> dict[str, list[float]]:
     """Seconds of one prefill and of each decode step after it.
 
-    `slowdown` is the share of each step's own time that is waited busily after it: with it the
-    gate's power is measured.
+    `slowdown`: share of the time of each decode step for which the worker then waits busily; it
+    serves to measure the power of the gate.
     """
-    began = now(device)
+    start = now(device)
     engine.prefill(prompt_BT, max_tokens=PROMPT_TOKENS + STEPS)
-    times: dict[str, list[float]] = {"prefill": [now(device) - began], "decode": []}
+    times: dict[str, list[float]] = {"prefill": [now(device) - start], "decode": []}
     for _ in range(STEPS):
-        began = now(device)
+        start = now(device)
         engine.decode_step(prompt_BT[:, -1])
-        end = began + (now(device) - began) * (1 + slowdown)
+        end = start + (now(device) - start) * (1 + slowdown)
         while now(device) < end:
             pass
-        times["decode"].append(now(device) - began)
+        times["decode"].append(now(device) - start)
     return times
 
 
 def main() -> None:
-    """Serves until standard input closes. What libraries print goes to standard error."""
+    """Answers until standard input closes. What libraries print goes to standard error."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     options = json.loads(sys.argv[1])
+    device = options["device"]
     torch.set_num_threads(options["threads"])
-    held, prompt_BT = engines(options["device"]), prompt(options["device"])
-    # A collection in the midst of a block would be taken for the engine's time.
+    engines, prompt_BT = load_engines(device), make_prompt(device)
+    # A garbage collection within a block would count as time of the engine.
     gc.collect()
     gc.disable()
-    print(json.dumps({"cqil": cqil.__file__, "arms": list(held)}), file=answers)
+    print(json.dumps({"cqil": cqil.__file__, "cases": list(engines)}), file=answers)
     for line in sys.stdin:
-        times = block(held[line.strip()], prompt_BT, options["device"], options["slowdown"])
+        times = time_block(engines[line.strip()], prompt_BT, device, options["slowdown"])
         print(json.dumps(times), file=answers)
 
 

@@ -1,4 +1,7 @@
-"""Worker processes: scripts of this tree that import `cqil` from another one. No torch."""
+"""Worker processes: scripts of this tree that import `cqil` from another tree.
+
+This module imports no torch.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,13 @@ SCRIPTS = Path(__file__).resolve().parent
 
 
 class WorkerProcess:
-    """One script over one tree, from its start until the `with` block ends."""
+    """One script over one tree. The process lives until the `with` block ends."""
 
     def __init__(self, script: str, tree: Path, options: dict[str, Any], threads: int = 1) -> None:
-        """The script starts at once; the first `answer` waits for it."""
+        """Starts the script; the first `answer` waits until it is ready."""
         self.tree = tree
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
-        # -P: the script's own folder must not hide other modules.
+        # -P: the folder of the script must not hide other modules.
         self._process = subprocess.Popen(
             [sys.executable, "-P", str(SCRIPTS / script), json.dumps(options)],
             env=os.environ | {"PYTHONPATH": str(tree), "OMP_NUM_THREADS": str(threads)},
@@ -39,14 +42,15 @@ class WorkerProcess:
         self._errors.close()
 
     def hello(self) -> dict[str, Any]:
-        """The first line of its answers. Raises ValueError where `cqil` came from elsewhere."""
+        """The first answer. Raises ValueError where the script imported another tree's `cqil`."""
         answer = self.answer()
-        found = Path(answer["cqil"]).resolve()
-        if not found.is_relative_to(self.tree.resolve()):
-            raise ValueError(f"tree: {self.tree} was to be measured, but {found} was imported")
+        imported = Path(answer["cqil"]).resolve()
+        if not imported.is_relative_to(self.tree.resolve()):
+            raise ValueError(f"tree: {self.tree} was to be measured, but {imported} was imported")
         return answer
 
     def ask(self, line: str) -> Any:
+        """The answer to one line of input. Raises ValueError where the script has ended."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(line + "\n")
@@ -56,7 +60,7 @@ class WorkerProcess:
         return self.answer()
 
     def answer(self) -> Any:
-        """The next line of its answers. Raises ValueError where the script ended instead."""
+        """The next answer. Raises ValueError where the script has ended."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
@@ -67,5 +71,5 @@ class WorkerProcess:
         self._process.wait()
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        said = lines[-1] if lines else f"exit code {self._process.returncode}"
-        return ValueError(f"tree: {self.tree} cannot be measured, its worker ended ({said})")
+        reason = lines[-1] if lines else f"exit code {self._process.returncode}"
+        return ValueError(f"tree: {self.tree} cannot be measured, its worker ended ({reason})")

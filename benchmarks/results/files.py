@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -34,12 +35,16 @@ def write_atomically(path: Path, text: str) -> None:
         aside.write_text(text, encoding="utf-8")
 
 
-def write_json(path: Path, data: Any) -> None:
-    write_atomically(path, json.dumps(data, indent=1) + "\n")
+def write_json(path: Path, data: Any, compact: bool = False) -> None:
+    """Writes JSON, with an indent of one space or, if `compact`, without white space."""
+    text = json.dumps(data, separators=(",", ":")) if compact else json.dumps(data, indent=1)
+    write_atomically(path, text + "\n")
 
 
 def read_json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    """What a JSON file holds; a file that ends with .gz is decompressed."""
+    data = path.read_bytes()
+    return json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
 
 
 def sha256_file(path: Path) -> str:

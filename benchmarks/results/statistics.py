@@ -42,6 +42,13 @@ class Estimate:
             return "higher"
         return "not distinguishable"
 
+    def map(self, function: Callable[[float], float]) -> Estimate:
+        """The estimate of a monotonic function of the value; a decreasing one swaps the ends."""
+        if not self.has_interval:
+            return Estimate(function(self.value))
+        low, high = sorted((function(self.low), function(self.high)))
+        return Estimate(function(self.value), low, high)
+
 
 NO_ESTIMATE = Estimate(NAN)
 
@@ -149,12 +156,12 @@ def drawn_medians(rounds: tuple[float, ...], resamples: int, seed: int) -> np.nd
 
 def exp_estimate(estimate: Estimate) -> Estimate:
     """From nats to perplexity, or from a difference of nats to a ratio of perplexities."""
-    return Estimate(*(_exp(x) for x in (estimate.value, estimate.low, estimate.high)))
+    return estimate.map(_exp)
 
 
 def _exp(nats: float) -> float:
     """A model that has lost everything can exceed what a float holds."""
-    return math.exp(nats) if nats < 709 else math.inf
+    return math.inf if nats >= 709 else math.exp(nats)
 
 
 def standard_error(values: np.ndarray) -> float:

@@ -1,17 +1,18 @@
-"""What is measured before plans are chosen: layer similarity, and what methods search for.
+"""Measurements before plans are chosen: layer similarity, and the searches of methods.
 
-Both look at calibration documents only, which no score ever sees.
+Both read calibration documents only; scores are measured on other documents.
 """
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from benchmarks.config.run_config import parse_method
-from benchmarks.data.token_windows import text_windows
+from benchmarks.data.token_windows import TokenWindow, text_windows
 from benchmarks.models.load_model import load_dense, load_tokenizer
 from benchmarks.results.files import read_json, sha256_file, write_json
 from benchmarks.runtime.device import Runtime
@@ -23,16 +24,19 @@ from cqil.modeling.layer_similarity import measure_similarity
 def write_similarity(
     model: Path, texts: list[Path], documents: int, window: int, runtime: Runtime, out: Path
 ) -> None:
-    """One pass over the calibration windows; writes both matrices with what they were made of."""
+    """Measures layer similarity in one pass over the calibration windows.
+
+    Writes both matrices with a description of the model and the text.
+    """
     manifest = read_json(model)
     windows = text_windows(load_tokenizer(manifest), texts, "calibration", documents, window)
     dense = load_dense(manifest, runtime.start(), runtime.dtype)
     with Progress("similarity", len(windows), "windows") as progress:
-        similarity = measure_similarity(dense, (w.tokens for w in _counted(windows, progress)))
+        similarity = measure_similarity(dense, _tokens(windows, progress))
     data = {
         "model": manifest["name"],
         "model_sha256": manifest["sha256"],
-        "calibration": _described(texts, windows),
+        "calibration": _calibration_record(texts, windows),
     }
     write_json(out, data | similarity.to_dict())
 
@@ -47,36 +51,45 @@ def write_search(
     runtime: Runtime,
     out: Path,
 ) -> None:
-    """Runs a method's own search; its answers lie beside `out` and are never computed twice."""
+    """Runs the search of a method and writes its result to `out`.
+
+    `options`: those of the method; `grid`: how many candidates a search over places tries. Single
+    answers are stored beside `out`, so that none is computed twice.
+    """
     method = parse_method("options", options)
     manifest = read_json(model)
     windows = text_windows(load_tokenizer(manifest), texts, "calibration", documents, window)
-    described = _described(texts, windows)
+    described = _calibration_record(texts, windows)
     dense = load_dense(manifest, runtime.start(), runtime.dtype)
-    bench = CalibrationEvaluator(
+    evaluator = CalibrationEvaluator(
         dense,
         [w.tokens for w in windows],
         grid,
         out.parent / "answers",
-        key=json.dumps([manifest["sha256"], described, runtime.dtype], sort_keys=True),
+        key=json.dumps([manifest["sha256"], record, runtime.dtype], sort_keys=True),
     )
-    began = time.monotonic()
+    start = time.monotonic()
     with Progress(f"search {method.search_key}", 0, "evaluations") as progress:
-        bench.progress = progress
-        found = method.search(bench)
-    about = {"method": method.method, "calibration": described | {"window": window}}
-    write_json(out, about | {"seconds": round(time.monotonic() - began, 1)} | found)
+        evaluator.progress = progress
+        search_result = method.search(evaluator)
+    header = {
+        "method": method.method,
+        "calibration": record | {"window": window},
+        "seconds": round(time.monotonic() - start, 1),
+    }
+    write_json(out, header | search_result)
 
 
-def _counted(windows: list[Any], progress: Progress) -> Any:
+def _tokens(windows: list[TokenWindow], progress: Progress) -> Iterator[list[int]]:
+    """The token ids of each window; advances the progress line after each."""
     for window in windows:
-        yield window
+        yield window.tokens
         progress.update()
 
 
-def _described(texts: list[Path], windows: list[Any]) -> dict[str, Any]:
+def _calibration_record(texts: list[Path], windows: list[Any]) -> dict[str, Any]:
     return {
         "texts": {path.stem: sha256_file(path) for path in texts},
-        "documents": [w.document[:16] for w in windows],
-        "tokens": sum(len(w.tokens) for w in windows),
+        "documents": [window.document[:16] for window in windows],
+        "tokens": sum(len(window.tokens) for window in windows),
     }

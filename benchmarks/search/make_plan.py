@@ -1,7 +1,7 @@
-"""`python -m benchmarks plan`: one rule over one model, from text to a plan's manifest.
+"""`python -m benchmarks plan`: one rule over one model, from text to the manifest of a plan.
 
-It does what the workflow does for a variant: similarity, the rule's search, the choice. What was
-found lies in a folder beside the manifest, so a run that was cut off goes on where it stopped.
+It does what the workflow does for a variant: measure similarity, search, choose. Results of each
+part lie in a folder beside the manifest, so that a run that was interrupted resumes.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from benchmarks.runtime.device import Runtime
 from benchmarks.search.calibration import write_search, write_similarity
 from cqil.plan import LayerPlan
 
+DOCUMENT_CHARACTERS = 8192
+"""Least length of a document that is cut from plain text: more than the tokens of usual windows."""
+
 
 def make_plan(
     options: dict[str, Any],
@@ -36,31 +39,37 @@ def make_plan(
     grid: int,
     runtime: Runtime,
 ) -> LayerPlan:
-    """Writes the manifest to `out`, and what led to it into the folder of its name."""
-    parse_method("plan", options)  # before the model is fetched
-    work, began = out.with_suffix(""), time.monotonic()
-    manifest = model_manifest(model, work)
+    """Chooses a plan, and writes its manifest to `out`; returns the plan.
+
+    `options`: those of the rule, with its target; `model`: a manifest, a directory or a hub id;
+    `documents` and `window`: size of the calibration text; `grid`: candidates of a search over
+    places. Raises ValueError for options or files that do not fit.
+    """
+    parse_method("plan", options)  # checks them before the model is fetched
+    folder, start = out.with_suffix(""), time.monotonic()
+    manifest = model_manifest(model, folder)
     options, fit = resolve_depth(options, read_json(manifest))
     method = parse_method("plan", options)
-    prepared = [_documents(path, work / "texts") for path in texts]
+    documents_files = [_documents_file(path, folder / "texts") for path in texts]
+    calibration_text = (documents_files, documents, window)
     similarity = search = None
     if method.needs_similarity:
-        similarity = work / "similarity.json"
-        asked = _calibration_request(manifest, prepared, documents, window)
-        if not _is_answer_to(similarity, asked):
-            write_similarity(manifest, prepared, documents, window, runtime, similarity)
-            write_json(_request_file(similarity), asked)
+        similarity = folder / "similarity.json"
+        request = _calibration_request(manifest, *calibration_text)
+        if not _is_measured(similarity, request):
+            write_similarity(manifest, *calibration_text, runtime, similarity)
+            write_json(_request_file(similarity), request)
     if method.search_key is not None:
-        search = work / "search" / f"{method.search_key}.json"
-        # Its single answers are stored, so a finished search is only read again.
-        write_search(options, manifest, prepared, documents, window, grid, runtime, search)
+        search = folder / "search" / f"{method.search_key}.json"
+        # Single answers are stored, so that a finished search is only read again.
+        write_search(options, manifest, *calibration_text, grid, runtime, search)
     plan = write_variant(out.stem, options, manifest, similarity, search, out, fit)
     calibration = {
         "texts": {path.name: sha256_file(path) for path in texts},
         "documents": documents,
         "window": window,
         "tokens": documents * window * len(texts) if similarity or search else 0,
-        "seconds": round(time.monotonic() - began, 1),
+        "seconds": round(time.monotonic() - start, 1),
     }
     write_json(out, read_json(out) | {"calibration": calibration})
     if fit is not None:
@@ -79,71 +88,73 @@ def target_options(
     speedup: float | None,
     budget: dict[str, Any],
 ) -> dict[str, Any]:
-    """The rule's options with the target that is asked for; `budget`: None where not given."""
-    given = {"depth": depth, "speedup": speedup}
+    """The options of a rule with the targets that are not None.
+
+    `budget`: `ms` and `machine` of a latency budget; no budget if `ms` is None. Raises ValueError
+    for a budget without a machine.
+    """
+    targets: dict[str, Any] = {"depth": depth, "speedup": speedup}
     if budget["ms"] is not None:
         if budget["machine"] is None:
             raise ValueError("machine: missing; a latency budget needs a preset or a probe file")
-        given[LATENCY_BUDGET] = budget
-    return options | {key: value for key, value in given.items() if value is not None}
+        targets[LATENCY_BUDGET] = budget
+    return options | {key: value for key, value in targets.items() if value is not None}
 
 
-def model_manifest(model: str, work: Path) -> Path:
-    """`model` itself where it is a manifest; else one of the directory or hub id."""
+def model_manifest(model: str, folder: Path) -> Path:
+    """`model` itself if it is a manifest, else a new manifest of the directory or hub id."""
     if Path(model).is_file():
         return Path(model)
-    prepare_model(model, None, work / "model")
-    return work / "model" / "manifest.json"
+    prepare_model(model, None, folder / "model")
+    return folder / "model" / "manifest.json"
 
 
-def _documents(path: Path, folder: Path) -> Path:
-    """The text as calibration documents; files of the workflow are taken as they are.
+def _documents_file(path: Path, folder: Path) -> Path:
+    """A file of calibration documents, as JSON lines.
 
-    Of plain text, paragraphs are joined until a part is long enough to fill a window.
-    Raises ValueError where there is no such file.
+    It is `path` itself if that is a .jsonl file of the workflow; plain text is cut into documents
+    that are long enough to fill a window. Raises ValueError for a file that does not exist.
     """
     if not path.is_file():
         raise ValueError(f"text: {path} is no file; give plain text, or documents as JSON lines")
     if path.suffix == ".jsonl":
         return path
     rows = []
-    for part in _parts(path.read_text(encoding="utf-8")):
-        digest = hashlib.sha256(part.encode()).hexdigest()
-        rows.append({"sha256": digest, "part": "calibration", "text": part})
+    for document in _split_text(path.read_text(encoding="utf-8")):
+        digest = hashlib.sha256(document.encode()).hexdigest()
+        rows.append({"sha256": digest, "part": "calibration", "text": document})
     out = folder / f"{path.stem}.jsonl"
     lines = [json.dumps(row) for row in sorted(rows, key=lambda row: row["sha256"])]
     write_atomically(out, "\n".join(lines) + "\n")
     return out
 
 
-PART_CHARACTERS = 8192
-"""More than the tokens of any usual window."""
-
-
-def _parts(text: str) -> list[str]:
-    """Consecutive parts, cut between paragraphs once they are long."""
-    parts, current = [], ""
+def _split_text(text: str) -> list[str]:
+    """Consecutive documents of a text, each of whole paragraphs."""
+    documents, current = [], ""
     for paragraph in text.split("\n\n"):
         current += paragraph + "\n\n"
-        if len(current) >= PART_CHARACTERS:
-            parts.append(current.strip())
+        if len(current) >= DOCUMENT_CHARACTERS:
+            documents.append(current.strip())
             current = ""
-    return [*parts, current.strip()] if current.strip() else parts
+    return [*documents, current.strip()] if current.strip() else documents
 
 
 def _calibration_request(
     manifest: Path, texts: list[Path], documents: int, window: int
 ) -> dict[str, Any]:
+    """Identifies what a calibration measurement is made from."""
     digests = {path.name: sha256_file(path) for path in texts}
     model = read_json(manifest)["sha256"]
     return {"model": model, "texts": digests, "documents": documents, "window": window}
 
 
 def _request_file(path: Path) -> Path:
-    return path.with_suffix(".asked.json")
+    """The file that holds the request behind a measurement."""
+    return path.with_suffix(".request.json")
 
 
-def _is_answer_to(path: Path, asked: dict[str, Any]) -> bool:
-    return (
-        path.exists() and _request_file(path).exists() and read_json(_request_file(path)) == asked
-    )
+def _is_measured(path: Path, request: dict[str, Any]) -> bool:
+    """Whether the file exists and answers this request."""
+    request_file = _request_file(path)
+    return path.exists() and request_file.exists() and read_json(request_file) == request

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cqil.engine.engine import Engine
+    from cqil.engine.options import EngineOptions
     from cqil.engine.parallel.layout import Layout
     from cqil.engine.parallel.worker_group import RankError, WorkerGroup
 
-__all__ = ["Engine", "Layout", "RankError", "WorkerGroup"]
+__all__ = ["Engine", "EngineOptions", "Layout", "RankError", "WorkerGroup"]
 _MODULES = {
     "Engine": "engine",
+    "EngineOptions": "options",
     "Layout": "parallel.layout",
     "RankError": "parallel.worker_group",
     "WorkerGroup": "parallel.worker_group",

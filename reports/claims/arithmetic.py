@@ -12,7 +12,7 @@ from cqil.plan import LayerPlan, kept_layers_plan
 from cqil.plan.stage_dataflow import stage_dataflow
 from reports.claims.registry import Claim, Quantity, with_unit
 from reports.claims.verdicts import ClaimEvidence, Finding, Verdict
-from reports.tables.number_format import significant
+from reports.data.number_format import significant
 
 RULES = {"code": code_rule, "paper": paper_rule}
 

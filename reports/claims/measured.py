@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from benchmarks.config.sections import REFERENCE
 from benchmarks.results.statistics import Estimate
 from reports.claims.registry import Claim, Quantity
 from reports.claims.verdicts import ClaimEvidence, Finding, Verdict, not_tested
-from reports.data.results_folder import ENGINE
+from reports.data.number_format import percent, with_interval
+from reports.data.results import ENGINE
 from reports.estimates.latency import round_seconds
-from reports.estimates.quality import DENSE, bootstrap_of
-from reports.tables.number_format import percent, with_interval
+from reports.estimates.quality import bootstrap_of
 
 
 def accuracy(
@@ -24,7 +25,7 @@ def accuracy(
     if missing := [task for task in tasks.values() if task not in own.index]:
         return not_tested(f"{', '.join(missing)} of {found}")
     ours = {name: own[task] for name, task in tasks.items()}
-    machine = evidence.machine(found, kind="choices")
+    machine = evidence.machine(found, kind="multiple_choice")
     return _within(claim, ours, f"{found}, percent", machine)
 
 
@@ -42,15 +43,15 @@ def latency_cut(
         return _other(evidence, model, slug)
     backend = f"ranks-{ranks}"
     rounds = round_seconds(evidence.results, phase)
-    if (found, backend) not in rounds or (DENSE, ENGINE) not in rounds:
+    if (found, backend) not in rounds or (REFERENCE, ENGINE) not in rounds:
         return not_tested(f"{phase} latencies of dense on one device and {found} on {ranks} ranks")
     machine = evidence.machine(found, kind="latency", backend=backend)
     if hardware not in machine:
         return not_tested(f"{hardware}; these were taken on {machine}")
     ratio = bootstrap_of(evidence.results).ratio_of_medians(
-        rounds[found, backend], rounds[DENSE, ENGINE]
+        rounds[found, backend], rounds[REFERENCE, ENGINE]
     )
-    cut = Estimate(1 - ratio.value, 1 - ratio.high, 1 - ratio.low)
+    cut = ratio.map(lambda share: 1 - share)
     return _within(claim, {"latency cut": cut}, f"{found} against dense, percent", machine)
 
 

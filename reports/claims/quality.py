@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
+from benchmarks.config.sections import REFERENCE
 from benchmarks.results.statistics import Estimate
 from reports.claims.registry import Claim
 from reports.claims.verdicts import (
@@ -17,11 +18,11 @@ from reports.claims.verdicts import (
     direction,
     not_tested,
 )
+from reports.data import number_format
 from reports.data.labels import bypass_mode
-from reports.data.results_folder import ReportedVariant
+from reports.data.results import ReportedVariant
 from reports.estimates.comparisons import removal_at_same_depth, scored_variants
-from reports.estimates.quality import DENSE, MEAN, perplexity_ratio
-from reports.tables import number_format
+from reports.estimates.quality import MEAN, perplexity_ratio
 
 
 def grouping_beats_removal(evidence: ClaimEvidence, claim: Claim, method: str) -> Finding:
@@ -87,7 +88,7 @@ def collapses(
     found = [
         Comparison(
             f"{variant.name} / dense",
-            perplexity_ratio(evidence.results, variant.name, DENSE),
+            perplexity_ratio(evidence.results, variant.name, REFERENCE),
             "higher",
             neutral=factor,
         )
@@ -110,16 +111,19 @@ def keeps_accuracy(
     for variant in evidence.results.variants.values():
         if variant.method != method or variant.plan.ideal_speedup > speedup:
             continue
-        if variant.name in mean.index and DENSE in mean.index:
-            base = 100 * mean.loc[DENSE, "headline"].value
-            lost = mean.loc[variant.name, "difference"]
-            kept = Estimate(*(1 + x / base for x in (lost.value, lost.low, lost.high)))
+        if variant.name in mean.index and REFERENCE in mean.index:
+            kept = _kept(mean.loc[variant.name, "difference"], mean.loc[REFERENCE, "headline"])
             what = f"{variant.name} keeps"
             found.append(Comparison(what, kept, "higher", share, number_format.percent))
     names = [comparison.what.split(" ")[0] for comparison in found]
-    where = evidence.where(evidence.machine(*names, kind="choices"))
+    where = evidence.where(evidence.machine(*names, kind="multiple_choice"))
     about = f"Mean accuracy kept, percent of dense, against {100 * share:g}"
     return direction(about, found, where, f"{method} at up to ×{speedup:g} by depth, with tasks")
+
+
+def _kept(difference: Estimate, dense: Estimate) -> Estimate:
+    """Share of dense's accuracy that is left, from a difference in percentage points."""
+    return difference.map(lambda points: 1 + points / (100 * dense.value))
 
 
 def similarity_grows(evidence: ClaimEvidence, claim: Claim) -> Finding:

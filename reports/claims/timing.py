@@ -8,16 +8,17 @@ from itertools import pairwise
 
 import numpy as np
 
+from benchmarks.config.sections import REFERENCE
 from benchmarks.results.measurements import LatencyResult
 from benchmarks.results.statistics import NO_ESTIMATE, Bootstrap, Estimate
 from reports.claims.registry import Claim
 from reports.claims.verdicts import ClaimEvidence, Comparison, Finding, direction, not_tested
+from reports.data import number_format
 from reports.data.labels import bypass_mode
-from reports.data.results_folder import ENGINE, ReportedVariant, Results
+from reports.data.results import ENGINE, ReportedVariant, Results
 from reports.estimates.engine_bench import decode_seconds
 from reports.estimates.latency import round_seconds
-from reports.estimates.quality import DENSE, bootstrap_of
-from reports.tables import number_format
+from reports.estimates.quality import bootstrap_of
 
 
 def realised_below_requested(evidence: ClaimEvidence, claim: Claim, method: str) -> Finding:
@@ -27,7 +28,7 @@ def realised_below_requested(evidence: ClaimEvidence, claim: Claim, method: str)
     found = [
         Comparison(
             f"{variant.name} asked for ×{wanted:g}, got",
-            _over(results, rounds, (DENSE, ENGINE), (variant.name, ENGINE)),
+            _over(results, rounds, (REFERENCE, ENGINE), (variant.name, ENGINE)),
             "lower",
             neutral=wanted,
         )
@@ -55,15 +56,15 @@ def beats_tensor_parallel(
     found = [
         Comparison(
             f"{variant.name} / dense",
-            _over(results, rounds, (variant.name, backend), (DENSE, backend)),
+            _over(results, rounds, (variant.name, backend), (REFERENCE, backend)),
             "lower",
         )
         for variant in results.variants.values()
-        if bypass_mode(variant) == "none" and (DENSE, backend) in rounds
+        if bypass_mode(variant) == "none" and (REFERENCE, backend) in rounds
         if (layout := layouts.get(variant.name)) and layout["group_parallel_size"] > 1
         if layout["tensor_parallel_size"] == tensor_parallel_size
     ]
-    where = evidence.where(evidence.machine(DENSE, kind="latency", backend=backend))
+    where = evidence.where(evidence.machine(REFERENCE, kind="latency", backend=backend))
     about = f"Time of a decoded token in groups over tensor parallel, {ranks} ranks"
     needs = f"latencies on {ranks} ranks of dense and of groups of tensor-parallel size {tensor_parallel_size}"
     return direction(about, found, where, needs)
@@ -73,9 +74,9 @@ def slow_base_inflates(evidence: ClaimEvidence, claim: Claim, method: str) -> Fi
     """How much of a cut is owed to the base: the engine's dense pass, or a slower one."""
     results = evidence.results
     rounds = round_seconds(results, "decode")
-    if (DENSE, "transformers") not in rounds or (DENSE, ENGINE) not in rounds:
+    if (REFERENCE, "transformers") not in rounds or (REFERENCE, ENGINE) not in rounds:
         return not_tested("latencies of dense by engine and by generate of Transformers")
-    slower = _over(results, rounds, (DENSE, "transformers"), (DENSE, ENGINE))
+    slower = _over(results, rounds, (REFERENCE, "transformers"), (REFERENCE, ENGINE))
     cuts = "; ".join(
         f"{variant.name} cuts {_cut(results, rounds, variant, 'transformers')} % of the slow base "
         f"and {_cut(results, rounds, variant, ENGINE)} % of the engine's dense"
@@ -85,7 +86,7 @@ def slow_base_inflates(evidence: ClaimEvidence, claim: Claim, method: str) -> Fi
     )
     if not cuts:
         return not_tested(f"latencies of groups by {method} without bypass")
-    where = evidence.where(evidence.machine(DENSE, kind="latency", backend=ENGINE))
+    where = evidence.where(evidence.machine(REFERENCE, kind="latency", backend=ENGINE))
     return direction(
         f"Decoding on one device; {cuts}",
         [Comparison("slow base / engine's dense", slower, "higher")],
@@ -122,8 +123,8 @@ def committed_order(evidence: ClaimEvidence, claim: Claim, systems: Sequence[str
 def _cut(
     results: Results, rounds: dict[tuple[str, str], np.ndarray], variant: ReportedVariant, base: str
 ) -> str:
-    ratio = _over(results, rounds, (variant.name, ENGINE), (DENSE, base))
-    cut = Estimate(1 - ratio.value, 1 - ratio.high, 1 - ratio.low)
+    ratio = _over(results, rounds, (variant.name, ENGINE), (REFERENCE, base))
+    cut = ratio.map(lambda share: 1 - share)
     return number_format.with_interval(cut, number_format.percent)
 
 

@@ -12,10 +12,10 @@ from benchmarks.results.files import read_json
 from benchmarks.results.measurements import LatencyResult
 from benchmarks.results.statistics import Estimate
 from reports.claims.registry import Claim, Quantity
-from reports.data.results_folder import Results
+from reports.data import number_format
+from reports.data.measured_on import machine
+from reports.data.results import Results
 from reports.estimates.estimates import Estimates
-from reports.tables import number_format
-from reports.text.background import machine
 
 HISTORY = Path(__file__).parents[2] / "benchmarks" / "history"
 

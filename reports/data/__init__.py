@@ -1,1 +1,1 @@
-"""A results folder in memory: variants, records, tidy frames of samples, and the names readers see."""
+"""A results folder in memory, and the names, numbers and machines as readers see them."""

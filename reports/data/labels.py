@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports.data.results_folder import ReportedVariant
+from reports.data.results import ReportedVariant
 
 FAMILIES = {
     "dense": "Dense",
@@ -11,6 +11,8 @@ FAMILIES = {
     "removal": "Removal",
     "skipping": "Skipping",
 }
+NO_ACCURACY = "no accuracy"
+"""Stands beside the time of a variant whose quality was not measured."""
 
 
 def bypass_mode(variant: ReportedVariant) -> str:

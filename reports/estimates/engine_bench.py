@@ -1,7 +1,7 @@
-"""Decode times of a bench, and where a step on ranks goes. Milliseconds, or seconds where it says.
+"""Decode times of a bench, and how a decode step on ranks is spent.
 
-A system whose name ends with NO_COMMUNICATION runs the step of another one without messages: its
-time is computing alone.
+A system whose name ends with NO_COMMUNICATION runs the step of another system without messages:
+its time is the time of computing alone.
 """
 
 from __future__ import annotations
@@ -17,27 +17,31 @@ STEP_PARTS = ("computing", "messages", "waiting")
 
 
 def decode_seconds(system: BenchSystem) -> np.ndarray:
-    """Seconds of a decode step: the median of each round."""
+    """[rounds] seconds of a decode step: the median of each round."""
     return phase_times(system.samples)["decode"]
+
+
+def message_count(system: BenchSystem) -> int:
+    """Messages of one decoded token that the first rank sends."""
+    return sum(count for *_, count in system.decode_messages)
 
 
 def step_parts(bench: EngineBench) -> pd.DataFrame:
     """One row a system that also ran without messages; milliseconds of a decoded token.
 
-    What a system takes longer than computing alone is messages, as many as it sends at what one
-    costs under load, and waiting. `expected` is computing plus all messages one by one; where it is
-    above `measured`, messages overlap.
+    What a step takes beyond computing is messages, counted at what one costs under load, and
+    waiting. `expected` is computing plus all messages one after another; where it is above
+    `measured`, messages overlap with computing.
     """
     systems = {system.name: system for system in bench.systems}
     rows = []
     for name, system in systems.items():
-        alone = systems.get(name + NO_COMMUNICATION)
-        if alone is None or name not in bench.message_seconds:
+        without_messages = systems.get(name + NO_COMMUNICATION)
+        if without_messages is None or name not in bench.message_seconds:
             continue
-        measured = 1e3 * float(np.median(decode_seconds(system)))
-        computing = min(measured, 1e3 * float(np.median(decode_seconds(alone))))
-        count = sum(count for *_, count in system.decode_messages)
-        cost = 1e3 * count * float(np.median(bench.message_seconds[name]))
+        measured = _median_ms(decode_seconds(system))
+        computing = min(measured, _median_ms(decode_seconds(without_messages)))
+        cost = message_count(system) * _median_ms(np.array(bench.message_seconds[name]))
         messages = min(cost, measured - computing)
         rows.append(
             {
@@ -50,3 +54,7 @@ def step_parts(bench: EngineBench) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows, columns=["system", "measured", *STEP_PARTS, "expected"])
+
+
+def _median_ms(seconds: np.ndarray) -> float:
+    return 1e3 * float(np.median(seconds))

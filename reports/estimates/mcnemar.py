@@ -6,13 +6,13 @@ import numpy as np
 from scipy.stats import binomtest
 
 
-def mcnemar(mine: np.ndarray, theirs: np.ndarray) -> tuple[int, int, float]:
-    """Documents that only `mine` has right, that only `theirs` has, and the exact two-sided p.
+def mcnemar(first: np.ndarray, second: np.ndarray) -> tuple[int, int, float]:
+    """Documents that only `first` has right, that only `second` has, and the exact two-sided p.
 
-    Where both are equally good, each such document is the throw of a fair coin (McNemar 1947, in
-    its binomial form).
+    Both are [documents], 1 where the answer is right. Where both are equally good, each document
+    that they disagree on is the throw of a fair coin (McNemar 1947, in its binomial form).
     """
-    only_mine, only_theirs = int(np.sum(mine > theirs)), int(np.sum(theirs > mine))
-    if not (discordant := only_mine + only_theirs):
+    only_first, only_second = int(np.sum(first > second)), int(np.sum(second > first))
+    if not (discordant := only_first + only_second):
         return 0, 0, 1.0
-    return only_mine, only_theirs, float(binomtest(only_mine, discordant).pvalue)
+    return only_first, only_second, float(binomtest(only_first, discordant).pvalue)

@@ -1,10 +1,17 @@
-"""From samples to estimates: one row a variant and text, task or phase. The tables' numbers."""
+"""From samples to quality: one row a variant and text, or a variant and task.
+
+Perplexities are paired over windows, accuracies over documents.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from benchmarks.config.sections import REFERENCE
 from benchmarks.results.statistics import (
     NO_ESTIMATE,
     Bootstrap,
@@ -12,98 +19,101 @@ from benchmarks.results.statistics import (
     exp_estimate,
     standard_error,
 )
-from reports.data.results_folder import Results, ScoredWindows
+from reports.data.results import Results, ScoredWindows
 from reports.estimates.mcnemar import mcnemar
 
 ALL = "all texts"
 MEAN = "mean over tasks"
-DENSE = "dense"
 NATS_PER_BIT = np.log(2)
 
 
 def bootstrap_of(results: Results) -> Bootstrap:
+    """How the run draws its intervals."""
     report = results.config["report"]
     return Bootstrap(report["confidence"], report["resamples"], results.config["seed"])
 
 
 def perplexities(results: Results) -> pd.DataFrame:
     """One row a variant and text, then all texts together; the ratio is to dense, paired."""
-    rows = []
-    for variant in results.windows:
-        for text in [*results.perplexity["text"].unique(), ALL]:
-            strata = _strata(results, variant, text)
-            tokens = sum(part.tokens.sum() for part in strata)
-            nll = sum(part.nll.sum() for part in strata)
-            rows.append(
-                {
-                    "variant": variant,
-                    "text": text,
-                    "windows": sum(len(part.tokens) for part in strata),
-                    "tokens": int(tokens),
-                    "perplexity": perplexity(results, variant, text),
-                    "bits_per_byte": nll / NATS_PER_BIT / sum(p.bytes.sum() for p in strata),
-                    "ratio": perplexity_ratio(results, variant, DENSE, text),
-                }
-            )
-    return pd.DataFrame(
-        rows,
-        columns=["variant", "text", "windows", "tokens", "perplexity", "bits_per_byte", "ratio"],
-    )
+    texts = [*results.perplexity["text"].unique(), ALL]
+    rows = [_text_row(results, variant, text) for variant in results.windows for text in texts]
+    columns = ["variant", "text", "windows", "tokens", "perplexity", "bits_per_byte", "ratio"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _text_row(results: Results, variant: str, text: str) -> dict[str, Any]:
+    strata = _strata(results, variant, text)
+    nats = sum(windows.nll.sum() for windows in strata)
+    num_bytes = sum(windows.bytes.sum() for windows in strata)
+    return {
+        "variant": variant,
+        "text": text,
+        "windows": sum(len(windows.tokens) for windows in strata),
+        "tokens": int(sum(windows.tokens.sum() for windows in strata)),
+        "perplexity": perplexity(results, variant, text),
+        "bits_per_byte": nats / NATS_PER_BIT / num_bytes,
+        "ratio": perplexity_ratio(results, variant, REFERENCE, text),
+    }
 
 
 def perplexity(results: Results, variant: str, text: str = ALL) -> Estimate:
-    """exp of the mean negative log-likelihood a token."""
+    """exp of the mean negative log-likelihood of a token."""
     strata = _strata(results, variant, text)
-    nll, tokens = [part.nll for part in strata], [part.tokens for part in strata]
+    nll, tokens = [windows.nll for windows in strata], [windows.tokens for windows in strata]
     return exp_estimate(bootstrap_of(results).ratio_of_sums(nll, tokens))
 
 
 def perplexity_value(results: Results, variant: str) -> float:
-    """Over all texts, without an interval."""
+    """Perplexity over all texts, without an interval."""
     strata = _strata(results, variant, ALL)
-    nats = sum(part.nll.sum() for part in strata) / sum(part.tokens.sum() for part in strata)
-    return exp_estimate(Estimate(nats)).value
+    nats = sum(windows.nll.sum() for windows in strata)
+    tokens = sum(windows.tokens.sum() for windows in strata)
+    return exp_estimate(Estimate(nats / tokens)).value
 
 
 def perplexity_ratio(results: Results, variant: str, other: str, text: str = ALL) -> Estimate:
     """Perplexity of a variant over that of another, paired over the same windows."""
     if other not in results.windows:
         return NO_ESTIMATE
-    pairs = list(zip(_strata(results, variant, text), _strata(results, other, text), strict=True))
-    tokens = [mine.tokens for mine, _ in pairs]
-    nll = [mine.nll - theirs.nll for mine, theirs in pairs]
+    strata = _strata(results, variant, text)
+    others = _strata(results, other, text)
+    tokens = [windows.tokens for windows in strata]
+    nll = [a.nll - b.nll for a, b in zip(strata, others, strict=True)]
     return exp_estimate(bootstrap_of(results).ratio_of_sums(nll, tokens))
 
 
 def _strata(results: Results, variant: str, text: str) -> list[ScoredWindows]:
     """The variant's windows, a stratum a text: windows are drawn within their text."""
-    own = results.windows[variant]
-    return list(own.values()) if text == ALL else [own[text]]
+    by_text = results.windows[variant]
+    return list(by_text.values()) if text == ALL else [by_text[text]]
 
 
 def accuracies(results: Results) -> pd.DataFrame:
     """One row a variant and task, then the mean over tasks; differences are to dense, in points.
 
     `headline` is acc_norm where the task has it; one task weighs as much as another in the mean.
+    A variant that lacks a task has no mean.
     """
-    frame = results.multiple_choice.assign(
-        headline=results.multiple_choice["acc_norm"]
-        .fillna(results.multiple_choice["acc"])
-        .astype(float)
-    )
-    tasks = list(frame["task"].unique())
-    parts = dict(tuple(frame.groupby(["variant", "task"], sort=False)))
+    samples = results.multiple_choice
+    headline = samples["acc_norm"].fillna(samples["acc"]).astype(float)
+    samples = samples.assign(headline=headline)
+    tasks = list(samples["task"].unique())
+    parts = dict(tuple(samples.groupby(["variant", "task"], sort=False)))
     rows = []
-    for variant in frame["variant"].unique():
-        own = {task: parts[variant, task] for task in tasks if (variant, task) in parts}
-        base = {task: parts.get((DENSE, task)) for task in own}
-        rows += [_task_row(results, variant, task, own[task], base[task]) for task in own]
-        if len(own) == len(tasks):
-            rows.append(_mean_row(results, variant, own, base))
-    return pd.DataFrame(rows, columns=list(_EMPTY))
+    for variant in samples["variant"].unique():
+        by_task = {task: parts[variant, task] for task in tasks if (variant, task) in parts}
+        dense = {task: parts.get((REFERENCE, task)) for task in by_task}
+        rows += [
+            _task_row(results, variant, task, documents, dense[task])
+            for task, documents in by_task.items()
+        ]
+        if len(by_task) == len(tasks):
+            parts_of_variant, parts_of_dense = list(by_task.values()), list(dense.values())
+            rows.append(_mean_row(results, variant, parts_of_variant, parts_of_dense))
+    return pd.DataFrame(rows, columns=list(_EMPTY_ROW))
 
 
-_EMPTY = {
+_EMPTY_ROW: dict[str, Any] = {
     "variant": None,
     "task": None,
     "documents": 0,
@@ -114,7 +124,7 @@ _EMPTY = {
     "headline": NO_ESTIMATE,
     "headline_se": np.nan,
     "difference": NO_ESTIMATE,
-    "only_own": None,
+    "only_variant": None,
     "only_dense": None,
     "p_value": np.nan,
     "one_token": np.nan,
@@ -123,65 +133,70 @@ _EMPTY = {
 
 
 def _task_row(
-    results: Results, variant: str, task: str, own: pd.DataFrame, base: pd.DataFrame | None
-) -> dict:
-    acc_norm = own["acc_norm"].to_numpy(float)
-    headline = own["headline"].to_numpy()
+    results: Results, variant: str, task: str, documents: pd.DataFrame, dense: pd.DataFrame | None
+) -> dict[str, Any]:
+    acc_norm = documents["acc_norm"].to_numpy(float)
+    headline = documents["headline"].to_numpy()
     return {
         "variant": variant,
         "task": task,
-        "documents": len(own),
-        "acc": own["acc"].mean(),
-        "acc_se": standard_error(own["acc"].to_numpy()),
+        "documents": len(documents),
+        "acc": documents["acc"].mean(),
+        "acc_se": standard_error(documents["acc"].to_numpy()),
         "acc_norm": acc_norm.mean(),
         "acc_norm_se": standard_error(acc_norm),
         "headline": bootstrap_of(results).mean_of_means([headline]),
         "headline_se": standard_error(headline),
-        "difference": _difference(results, [own], [base]),
-        **_discordant(variant, own, base),
-        "one_token": own["one_token"].mean(),
-        "chance": own["chance"].mean(),
+        "difference": _difference(results, [documents], [dense]),
+        **_discordant(variant, documents, dense),
+        "one_token": documents["one_token"].mean(),
+        "chance": documents["chance"].mean(),
     }
 
 
-def _discordant(variant: str, own: pd.DataFrame, base: pd.DataFrame | None) -> dict:
-    """Documents that one of the two alone has right; nothing for dense itself."""
-    if base is None or variant == DENSE:
+def _discordant(
+    variant: str, documents: pd.DataFrame, dense: pd.DataFrame | None
+) -> dict[str, Any]:
+    """Documents that one of the two alone has right; empty for dense itself."""
+    if dense is None or variant == REFERENCE:
         return {}
-    only_own, only_dense, p = mcnemar(own["headline"].to_numpy(), base["headline"].to_numpy())
-    return {"only_own": only_own, "only_dense": only_dense, "p_value": p}
+    only_variant, only_dense, p = mcnemar(
+        documents["headline"].to_numpy(), dense["headline"].to_numpy()
+    )
+    return {"only_variant": only_variant, "only_dense": only_dense, "p_value": p}
 
 
 def _mean_row(
     results: Results,
     variant: str,
-    own: dict[str, pd.DataFrame],
-    base: dict[str, pd.DataFrame | None],
-) -> dict:
-    parts = list(own.values())
-    errors = [standard_error(part["headline"].to_numpy()) for part in parts]
+    tasks: Sequence[pd.DataFrame],
+    dense: Sequence[pd.DataFrame | None],
+) -> dict[str, Any]:
+    """The mean over tasks; `tasks` and `dense` hold one frame of documents a task."""
+    headlines = [documents["headline"].to_numpy() for documents in tasks]
+    errors = [standard_error(headline) for headline in headlines]
     return {
-        **_EMPTY,
+        **_EMPTY_ROW,
         "variant": variant,
         "task": MEAN,
-        "documents": sum(map(len, parts)),
-        "headline": bootstrap_of(results).mean_of_means([p["headline"].to_numpy() for p in parts]),
-        "headline_se": float(np.sqrt(np.sum(np.square(errors))) / len(parts)),
-        "difference": _difference(results, parts, list(base.values())),
-        "one_token": np.mean([part["one_token"].mean() for part in parts]),
-        "chance": np.mean([part["chance"].mean() for part in parts]),
+        "documents": sum(map(len, tasks)),
+        "headline": bootstrap_of(results).mean_of_means(headlines),
+        "headline_se": float(np.sqrt(np.sum(np.square(errors))) / len(tasks)),
+        "difference": _difference(results, tasks, dense),
+        "one_token": np.mean([documents["one_token"].mean() for documents in tasks]),
+        "chance": np.mean([documents["chance"].mean() for documents in tasks]),
     }
 
 
 def _difference(
-    results: Results, own: list[pd.DataFrame], base: list[pd.DataFrame | None]
+    results: Results, tasks: Sequence[pd.DataFrame], dense: Sequence[pd.DataFrame | None]
 ) -> Estimate:
-    """In percentage points, document by document."""
+    """In percentage points, document by document; none where dense lacks a task."""
     strata = [
-        100 * (mine["headline"].to_numpy() - theirs["headline"].to_numpy())
-        for mine, theirs in zip(own, base, strict=True)
-        if theirs is not None
+        100 * (documents["headline"].to_numpy() - of_dense["headline"].to_numpy())
+        for documents, of_dense in zip(tasks, dense, strict=True)
+        if of_dense is not None
     ]
-    if len(strata) < len(own):
+    if len(strata) < len(tasks):
         return NO_ESTIMATE
     return bootstrap_of(results).mean_of_means(strata)

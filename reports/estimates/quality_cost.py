@@ -7,35 +7,35 @@ from dataclasses import dataclass
 import pandas as pd
 
 from benchmarks.results.statistics import Estimate
-from reports.data.results_folder import Results
+from reports.data.results import Results
 from reports.estimates.quality import ALL, MEAN
-from reports.tables.table import find_row
+from reports.estimates.rows import find_row
 
 
 @dataclass(frozen=True)
 class QualityCost:
-    """What a variant costs; None is what was not measured."""
+    """What a variant costs beside dense; None is what was not measured."""
 
     perplexity_ratio: Estimate | None
     accuracy_difference: Estimate | None
+    """In percentage points."""
 
     @property
     def is_known(self) -> bool:
+        """Whether either was measured."""
         return self.perplexity_ratio is not None or self.accuracy_difference is not None
 
 
 def quality_costs(
     results: Results, perplexities: pd.DataFrame, accuracies: pd.DataFrame
 ) -> dict[str, QualityCost]:
-    """Of every variant: all texts together, and the mean over tasks."""
-    found = {}
+    """Variant -> what it costs: over all texts together, and in the mean over tasks."""
+    costs = {}
     for name in results.variants:
-        text, task = (
-            find_row(perplexities, name, "text", ALL),
-            find_row(accuracies, name, "task", MEAN),
+        text_row = find_row(perplexities, name, "text", ALL)
+        task_row = find_row(accuracies, name, "task", MEAN)
+        costs[name] = QualityCost(
+            None if text_row is None else text_row["ratio"],
+            None if task_row is None else task_row["difference"],
         )
-        found[name] = QualityCost(
-            None if text is None else text["ratio"],
-            None if task is None else task["difference"],
-        )
-    return found
+    return costs

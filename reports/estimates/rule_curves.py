@@ -5,33 +5,34 @@ from __future__ import annotations
 from collections import defaultdict
 
 from reports.data.labels import FAMILIES
-from reports.data.results_folder import ReportedVariant, Results
+from reports.data.results import ReportedVariant, Results
 
 Curves = dict[str, dict[float, str]]
 """Rule -> depth -> variant."""
-
-
-DEPTHS = {"method", "depth", "speedup", "threshold", "seed", "start", "end"}
-"""Options that say how deep, or where by chance, and not which rule."""
+DEPTH_OPTIONS = {"method", "depth", "speedup", "threshold", "seed", "start", "end"}
+"""Options that set the depth, or the place by chance, and not the rule."""
 
 
 def rule_of(variant: ReportedVariant) -> str:
     """`uniform p=2`, `shortened taylor`: the method and those options that are not its depth."""
-    said = [variant.method]
+    words = [variant.method]
     for name, value in variant.options.items():
-        if name not in DEPTHS:
-            said.append(f"p={value}" if name == "group_size" else str(value))
-    return " ".join(said)
+        if name not in DEPTH_OPTIONS:
+            words.append(f"p={value}" if name == "group_size" else str(value))
+    return " ".join(words)
 
 
 def rule_curves(results: Results) -> dict[str, Curves]:
-    """Family -> its rules that were measured at two depths or more; of equals the first seed."""
-    found: dict[str, Curves] = defaultdict(lambda: defaultdict(dict))
+    """Family -> its rules that were measured at two depths or more.
+
+    Of variants that differ in the seed alone, the first one stands on the curve.
+    """
+    curves: dict[str, Curves] = defaultdict(lambda: defaultdict(dict))
     for variant in results.variants.values():
         if variant.family != "dense":
-            found[variant.family][rule_of(variant)].setdefault(variant.depth, variant.name)
-    kept = {
-        family: {rule: names for rule, names in rules.items() if len(names) > 1}
-        for family, rules in found.items()
+            curves[variant.family][rule_of(variant)].setdefault(variant.depth, variant.name)
+    drawn = {
+        family: {rule: by_depth for rule, by_depth in rules.items() if len(by_depth) > 1}
+        for family, rules in curves.items()
     }
-    return {family: kept[family] for family in FAMILIES if kept.get(family)}
+    return {family: drawn[family] for family in FAMILIES if drawn.get(family)}

@@ -5,15 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from benchmarks.results.statistics import Estimate
-
-
-def by_variant(frame: pd.DataFrame, column: str) -> dict[str, Estimate]:
-    return dict(zip(frame["variant"], frame[column], strict=True))
 
 
 def error_bar(estimate: Estimate) -> np.ndarray:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from reports.data.results_folder import ReportedVariant, Results
+from reports.data.results import ReportedVariant, Results
 from reports.figures.axes import error_bar, readable_log
 from reports.figures.style import INK, variant_style
 

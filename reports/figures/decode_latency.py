@@ -10,12 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from reports.data.results_folder import Results
+from reports.data.labels import NO_ACCURACY
+from reports.data.measured_on import latency_machine
+from reports.data.results import Results
 from reports.estimates.quality_cost import QualityCost
-from reports.figures.axes import by_variant, error_bars
+from reports.estimates.rows import by_variant
+from reports.figures.axes import error_bars
 from reports.figures.style import COLOURS, INK, backend_line
-from reports.tables.latency import NO_ACCURACY
-from reports.text.background import latency_machine
 
 
 def latency_figure(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from reports.data.results_folder import Results
+from reports.data.results import Results
 from reports.figures.style import COLOURS
 
 

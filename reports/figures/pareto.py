@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from reports.data.labels import FAMILIES
-from reports.data.results_folder import Results
+from reports.data.measured_on import latency_machine
+from reports.data.results import Results
 from reports.estimates.quality import ALL
 from reports.figures.axes import readable_log
 from reports.figures.style import COLOURS, INK, backend_line
-from reports.text.background import latency_machine
 
 CUT = 20
 """Perplexity ratios beyond this are drawn at the edge."""

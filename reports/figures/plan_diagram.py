@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from cqil.plan import LayerPlan
 from cqil.plan.stages import Member, has_attention, layer_of
-from reports.data.results_folder import Results
+from reports.data.results import Results
 from reports.figures.style import COLOURS, INK
 
 GAP = 0.08
@@ -83,7 +83,7 @@ def _box(row: float, left: float, right: float) -> Rectangle:
 
 
 def _legend(ladders: bool) -> list[Patch]:
-    dotted = Patch(facecolor=COLOURS["order"], alpha=0.35, linewidth=0, label="ladder", **DOTTED)
+    dotted = Patch(facecolor=COLOURS["reordering"], alpha=0.35, linewidth=0, label="ladder", **DOTTED)
     return [
         Patch(facecolor=COLOURS["cqil"], alpha=0.35, label="runs on its own"),
         Patch(facecolor=COLOURS["cqil"], label="joined: layers share one input"),

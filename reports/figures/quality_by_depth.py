@@ -11,13 +11,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from benchmarks.config.sections import REFERENCE
 from benchmarks.results.statistics import Estimate
 from reports.data.labels import FAMILIES
-from reports.data.results_folder import ReportedVariant, Results
-from reports.estimates.quality import ALL, DENSE, MEAN
-from reports.figures.axes import by_variant, error_bar, readable_log
+from reports.data.number_format import significant
+from reports.data.results import ReportedVariant, Results
+from reports.estimates.quality import ALL, MEAN
+from reports.estimates.rows import by_variant
+from reports.figures.axes import error_bar, readable_log
 from reports.figures.style import INK, variant_style
-from reports.tables.number_format import significant
 
 # A collapsed variant would squash the others: beyond this multiple of the worst CQIL variant it is
 # drawn at the edge as an arrow with its value.
@@ -44,7 +46,7 @@ def accuracy_by_depth(results: Results, accuracies: pd.DataFrame) -> Figure | No
     """Mean over tasks in percent; dashed line: dense, dotted line: guessing."""
     mean = accuracies[accuracies["task"] == MEAN]
     estimates = {
-        name: Estimate(100 * e.value, 100 * e.low, 100 * e.high)
+        name: e.map(lambda share: 100 * share)
         for name, e in by_variant(mean, "headline").items()
     }
     if not estimates:
@@ -87,8 +89,8 @@ def _against_depth(
             _arrow(axes, (depth, edge), estimate.value, style.colour, next(heights))
         else:
             axes.errorbar(depth, estimate.value, yerr=error_bar(estimate), **style.line())
-    if DENSE in estimates:
-        axes.axhline(estimates[DENSE].value, color=INK, linestyle="--", linewidth=0.9)
+    if REFERENCE in estimates:
+        axes.axhline(estimates[REFERENCE].value, color=INK, linestyle="--", linewidth=0.9)
     axes.set_xlabel("Depth: sequential stages a token runs through")
     axes.set_xticks(sorted({variant.depth for variant in shown if variant.layers is None}))
     axes.invert_xaxis()

@@ -10,10 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from benchmarks.config.sections import REFERENCE
 from benchmarks.results.statistics import Estimate
-from reports.data.results_folder import Results
-from reports.estimates.quality import ALL, DENSE, MEAN
-from reports.figures.axes import by_variant, error_bars, readable_log
+from reports.data.results import Results
+from reports.estimates.quality import ALL, MEAN
+from reports.estimates.rows import by_variant
+from reports.figures.axes import error_bars, readable_log
 from reports.figures.quality_by_depth import by_family
 from reports.figures.style import INK, VariantStyle, variant_style
 
@@ -29,7 +31,7 @@ def quality_by_latency(
     loss = by_variant(perplexities[perplexities["text"] == ALL], "ratio")
     loss = {name: e for name, e in loss.items() if e.value <= EDGE}
     share = by_variant(accuracies[accuracies["task"] == MEAN], "headline")
-    share = {n: Estimate(100 * e.value, 100 * e.low, 100 * e.high) for n, e in share.items()}
+    share = {n: e.map(lambda share: 100 * share) for n, e in share.items()}
     rows = [
         (values, label)
         for values, label in ((loss, "Perplexity / dense (log)"), (share, "Mean accuracy, %"))
@@ -90,7 +92,7 @@ def _scatter(
         x, y = [times[name] for name in names], [values[name] for name in names]
         ends = {"xerr": error_bars(x), "yerr": error_bars(y), "elinewidth": 0.7}
         axes.errorbar([e.value for e in x], [e.value for e in y], **ends, **style.line())
-    if DENSE in values:
-        axes.axhline(values[DENSE].value, color=INK, linestyle="--", linewidth=0.7)
+    if REFERENCE in values:
+        axes.axhline(values[REFERENCE].value, color=INK, linestyle="--", linewidth=0.7)
     axes.axvline(1, color=INK, linestyle="--", linewidth=0.7)
     axes.grid()

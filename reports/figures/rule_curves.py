@@ -6,19 +6,20 @@ several depths; one panel a family, so that a dozen rules stay apart.
 
 from __future__ import annotations
 
-from dataclasses import astuple
 from itertools import cycle
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from benchmarks.config.sections import REFERENCE
 from benchmarks.results.statistics import Estimate
 from reports.data.labels import FAMILIES
-from reports.data.results_folder import Results
-from reports.estimates.quality import ALL, DENSE, MEAN
+from reports.data.results import Results
+from reports.estimates.quality import ALL, MEAN
+from reports.estimates.rows import by_variant
 from reports.estimates.rule_curves import Curves, rule_curves
-from reports.figures.axes import by_variant, error_bar, readable_log
+from reports.figures.axes import error_bar, readable_log
 from reports.figures.style import INK
 
 # Okabe and Ito's palette without its yellow, which is faint on white.
@@ -41,7 +42,7 @@ def rule_panels(
     """
     families = rule_curves(results)
     quality = _quality(perplexities, accuracies)
-    if not families or DENSE not in quality["perplexity"]:
+    if not families or REFERENCE not in quality["perplexity"]:
         return None
     figure = Figure(figsize=(3.1 * len(families) + 0.6, 3.3 * len(quality) + 1.6))
     grid = figure.subplots(len(quality), len(families), sharey="row", sharex="col", squeeze=False)
@@ -55,7 +56,7 @@ def rule_panels(
         axes.set_xlabel("Depth")
         axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
     readable_log(grid[0, 0])
-    dense = quality["perplexity"][DENSE].value
+    dense = quality["perplexity"][REFERENCE].value
     grid[0, 0].set_ylim(0.9 * dense, CLIP * dense)
     grid[0, 0].set_ylabel("Perplexity, lower is better (log scale)")
     if len(quality) > 1:
@@ -69,7 +70,7 @@ def _quality(
     """Measure -> variant -> estimate; accuracy in percent, and only where it was measured."""
     found = {"perplexity": by_variant(perplexities[perplexities["text"] == ALL], "perplexity")}
     shares = by_variant(accuracies[accuracies["task"] == MEAN], "headline")
-    percent = {name: Estimate(*(100 * x for x in astuple(e))) for name, e in shares.items()}
+    percent = {name: e.map(lambda share: 100 * share) for name, e in shares.items()}
     return found | ({"accuracy": percent} if percent else {})
 
 
@@ -82,6 +83,6 @@ def _panel(axes: Axes, rules: Curves, estimates: dict[str, Estimate]) -> None:
             )
         values = [estimates[name].value for _, name in drawn]
         axes.plot([d for d, _ in drawn], values, color=colour, marker=marker, label=rule)
-    if DENSE in estimates:
-        axes.axhline(estimates[DENSE].value, color=INK, linestyle="--", linewidth=0.9)
+    if REFERENCE in estimates:
+        axes.axhline(estimates[REFERENCE].value, color=INK, linestyle="--", linewidth=0.9)
     axes.grid(axis="y")

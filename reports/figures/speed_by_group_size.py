@@ -7,15 +7,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from benchmarks.config.sections import REFERENCE
 from benchmarks.results.statistics import Estimate
 from cqil.plan import LayerPlan
 from reports.data.labels import bypass_mode
-from reports.data.results_folder import Results
-from reports.estimates.quality import DENSE
+from reports.data.measured_on import latency_machine
+from reports.data.results import Results
 from reports.figures.axes import error_bar
 from reports.figures.quality_by_latency import decode_ratios
 from reports.figures.style import INK, backend_line, variant_style
-from reports.text.background import latency_machine
 
 
 def speed_by_group_size(results: Results, latencies: pd.DataFrame) -> Figure | None:
@@ -30,7 +30,7 @@ def speed_by_group_size(results: Results, latencies: pd.DataFrame) -> Figure | N
     for workload in results.workloads:
         times = decode_ratios(results, latencies, workload)
         own = {p: {n: e for n, e in found.items() if n in plain} for p, found in times.items()}
-        if any(found.keys() - {DENSE} for found in own.values()):
+        if any(found.keys() - {REFERENCE} for found in own.values()):
             drawn[workload] = own
     if not drawn:
         return None
@@ -67,7 +67,7 @@ def _sizes(
             axes.errorbar(
                 sizes.index(plain[name].max_group_size) + shift,
                 1 / estimate.value,
-                yerr=error_bar(Estimate(1 / estimate.value, 1 / estimate.high, 1 / estimate.low)),
+                yerr=error_bar(estimate.map(lambda ratio: 1 / ratio)),
                 color=variant_style(results.variants[name]).colour,
                 **backend_line(results, backend, backends),
             )

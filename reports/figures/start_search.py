@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from reports.data.results_folder import Results
+from reports.data.results import Results
 from reports.figures.axes import readable_log
 from reports.figures.style import COLOURS
 

@@ -12,7 +12,7 @@ from typing import Any
 import matplotlib as mpl
 
 from reports.data.labels import bypass_mode
-from reports.data.results_folder import ENGINE, ReportedVariant, Results
+from reports.data.results import ENGINE, ReportedVariant, Results
 
 # Drawn from a headless process: the canvas must not ask for a display.
 mpl.use("agg")

@@ -15,7 +15,9 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from benchmarks.results.files import write_atomically
-from reports.data.results_folder import Results, load_results
+from reports.data import measured_on
+from reports.data.load_results import load_results
+from reports.data.results import Results
 from reports.estimates.estimates import Estimates
 from reports.figures.style import INK, paper
 from reports.page.section import PageSection
@@ -51,7 +53,7 @@ class Report:
             ],
             sections=self.sections,
             findings=[finding for section in self.sections for finding in section.findings],
-            machines=background.machines(self.results),
+            machines=measured_on.machines(self.results),
             svg=lambda drawing: svgs[drawing.name],
             command=background.report_command,
         )

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import pandas as pd
 
-from reports.data.results_folder import Results
-from reports.tables import number_format
+from benchmarks.results.statistics import Estimate
+from reports.data.number_format import times, with_interval
+from reports.data.results import Results
 from reports.tables.table import Table
 
 
 def removal_table(comparison: pd.DataFrame) -> Table:
-    """Grouping against removal at the same depth."""
+    """Grouping against removal at the same depth; `comparison` of `removal_at_same_depth`."""
     shown = pd.DataFrame(
         {
             "depth": comparison["depth"].map("{:g}".format),
             "grouped": comparison["grouped"],
             "removal": comparison["removal"],
-            "perplexity, removal / grouped": [
-                number_format.with_interval(ratio, number_format.times)
-                for ratio in comparison["ratio"]
-            ],
+            "perplexity, removal / grouped": comparison["ratio"].map(_factor),
             "removal is": comparison["verdict"],
         }
     )
@@ -28,32 +26,32 @@ def removal_table(comparison: pd.DataFrame) -> Table:
 
 
 def bypass_table(comparison: pd.DataFrame) -> Table:
-    """The bypass modes over the same groups."""
+    """The bypass modes over the same groups; `comparison` of `bypass_modes`."""
+    is_plain = comparison["variant"] == comparison["without"]
     shown = pd.DataFrame(
         {
             "groups of": comparison["group_size"].astype(str),
             "depth": comparison["depth"].map("{:g}".format),
             "bypass": comparison["bypass"],
             "variant": comparison["variant"],
-            "perplexity": comparison["perplexity"].map(number_format.with_interval),
-            "/ no bypass": [
-                "–" if name == without else number_format.with_interval(ratio, number_format.times)
-                for name, without, ratio in zip(
-                    comparison["variant"], comparison["without"], comparison["ratio"], strict=True
-                )
-            ],
+            "perplexity": comparison["perplexity"].map(with_interval),
+            "/ no bypass": comparison["ratio"].map(_factor).mask(is_plain, "–"),
         }
     )
     note = (
         "Same groups, all texts, paired over the same windows. ffn: attention outputs reach the "
-        "next layer's MLP; ffn+residual: they are added to the residual too and so counted twice, "
-        "as the released CQIL code does."
+        "next layer's MLP; ffn+residual: they are also added to the residual and so counted twice, "
+        "as in the released CQIL code."
     )
     return Table("bypass", "Attention bypass", comparison, shown, note)
 
 
+def _factor(ratio: Estimate) -> str:
+    return with_interval(ratio, times)
+
+
 def missing_table(results: Results) -> Table:
     """What has no number, and why; variants that share a reason share a row."""
-    same = ["measurement", "status", "reason"]
-    shown = results.missing.groupby(same, sort=False)["variant"].agg(", ".join).reset_index()
+    keys = ["measurement", "status", "reason"]
+    shown = results.missing.groupby(keys, sort=False)["variant"].agg(", ".join).reset_index()
     return Table("missing", "Not measured", results.missing, shown)

@@ -11,9 +11,11 @@ from benchmarks.cost_model.machine import load_machine
 from benchmarks.cost_model.model_shapes import SHAPES, ModelShape
 from benchmarks.cost_model.validation import ComparedRow, measured_rows, published_rows
 from benchmarks.results.engine_bench_record import EngineBench, read_bench
+from reports.data.number_format import signed_percent
 from reports.tables.table import Table
 
 PUBLISHED_WITHIN, MEASURED_WITHIN = 0.10, 0.15
+"""Deviations that count as close, by what the predictions are compared with."""
 
 
 def published_markdown() -> str:
@@ -24,54 +26,59 @@ def published_markdown() -> str:
 def measured_markdown(probe: Path, bench: Path, shape: str | None) -> str:
     """Predictions of a bench from a probe of the same machine, as Markdown.
 
-    `shape` names the bench's model where its own name is not in the table. Raises ValueError with
+    `shape` names the bench's model where its own name is not among SHAPES. Raises ValueError with
     one line for files that hold something else and for an unknown shape.
     """
     measured, machine = read_bench(bench), load_machine(str(probe))
     rows = list(measured_rows(measured, _shape(shape or measured.model.name), machine))
-    title = f"Cost model, probed on {machine.title}, against a bench on {_where(measured)}"
+    title = f"Cost model, probed on {machine.title}, against a bench on {_hardware(measured)}"
     return _markdown(title, rows, MEASURED_WITHIN)
 
 
 def _shape(name: str) -> ModelShape:
-    """The table's entry; an embedded model's name continues it."""
+    """The shape whose name begins the model's: names of embedded models continue it."""
     for known, shape in SHAPES.items():
         if name.lower().startswith(known.lower()):
             return shape
     raise ValueError(f"shape: {name!r} is unknown; use one of {', '.join(SHAPES)}")
 
 
-def _where(bench: EngineBench) -> str:
+def _hardware(bench: EngineBench) -> str:
     hardware = bench.provenance.hardware
     return ", ".join(hardware.accelerators) or f"{hardware.cores} cores of {hardware.cpu}"
 
 
 def _markdown(title: str, rows: Sequence[ComparedRow], within: float) -> str:
-    text = f"# {title}\n\n" + "\n".join(verdicts(rows, within)) + "\n\n"
-    return text + _frame(rows).to_markdown(index=False, disable_numparse=True) + "\n"
+    body = _shown(rows).to_markdown(index=False, disable_numparse=True)
+    return f"# {title}\n\n" + "\n".join(verdicts(rows, within)) + f"\n\n{body}\n"
 
 
 def verdicts(rows: Sequence[ComparedRow], within: float) -> Iterator[str]:
     """How many rows that were not fitted lie within the share, by table and batch."""
     for table in dict.fromkeys(row.table for row in rows):
         for single in (True, False):
-            own = [r for r in rows if r.table == table and r.counts and _single(r) == single]
-            if own:
-                close = sum(row.within(within) for row in own)
+            compared = [
+                row
+                for row in rows
+                if row.table == table and row.counts and _is_single(row) == single
+            ]
+            if compared:
+                close = sum(row.within(within) for row in compared)
                 batch = "batch 1" if single else "larger batches"
-                worst = max(own, key=lambda row: abs(row.deviation))
+                worst = max(compared, key=lambda row: abs(row.deviation))
                 yield (
-                    f"- {table}, {batch}: {close} of {len(own)} predictions within "
+                    f"- {table}, {batch}: {close} of {len(compared)} predictions within "
                     f"{100 * within:g} %; the worst, {worst.row} on {worst.ranks}, is "
-                    f"{_percent(worst.deviation)} off."
+                    f"{signed_percent(worst.deviation)} off."
                 )
 
 
-def _single(row: ComparedRow) -> bool:
+def _is_single(row: ComparedRow) -> bool:
+    """Whether it is of batch 1."""
     return "batch" not in row.row or "batch 1," in row.row
 
 
-def _frame(rows: Sequence[ComparedRow]) -> pd.DataFrame:
+def _shown(rows: Sequence[ComparedRow]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "table": [row.table for row in rows],
@@ -79,7 +86,7 @@ def _frame(rows: Sequence[ComparedRow]) -> pd.DataFrame:
             "ranks": [row.ranks for row in rows],
             "predicted": [f"{row.predicted:.1f} {row.unit}" for row in rows],
             "measured": [f"{row.found:.1f} {row.unit}" for row in rows],
-            "deviation": [_percent(row.deviation) for row in rows],
+            "deviation": [signed_percent(row.deviation) for row in rows],
             "why": [row.remark if row.counts else "fitted, does not count" for row in rows],
         }
     )
@@ -89,22 +96,16 @@ def validation_table() -> Table:
     """The published rows for the report's page."""
     rows = published_rows()
     data = pd.DataFrame(
-        [
-            {
-                "table": row.table,
-                "row": row.row,
-                "ranks": row.ranks,
-                "predicted": row.predicted,
-                "published": row.found,
-                "deviation": row.deviation,
-                "fitted": not row.counts,
-            }
-            for row in rows
-        ]
+        {
+            "table": row.table,
+            "row": row.row,
+            "ranks": row.ranks,
+            "predicted": row.predicted,
+            "published": row.found,
+            "deviation": row.deviation,
+            "fitted": not row.counts,
+        }
+        for row in rows
     )
     note = " ".join(line.removeprefix("- ") for line in verdicts(rows, PUBLISHED_WITHIN))
-    return Table("cost-model", "Cost model against published speeds", data, _frame(rows), note)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:+.1f} %".replace("-", "−")
+    return Table("cost-model", "Cost model against published speeds", data, _shown(rows), note)

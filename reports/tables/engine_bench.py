@@ -11,16 +11,21 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.results.engine_bench_record import EngineBench
-from benchmarks.results.statistics import Bootstrap, Estimate
-from reports.estimates.engine_bench import NO_COMMUNICATION, decode_seconds
+from benchmarks.results.statistics import Bootstrap
+from reports.data.number_format import with_interval
+from reports.estimates.engine_bench import NO_COMMUNICATION, decode_seconds, message_count
 
-QUESTIONS = [
+COMPARISONS = [
     ("engine over generate of Transformers, dense", "transformers-generate", "engine-dense"),
     ("pairs over dense, one device", "engine-dense", "engine-cqil-p2"),
     ("fours over dense, one device", "engine-dense", "engine-cqil-p4"),
     ("two ranks: pairs over tensor parallel", "tp2", "cqil-p2"),
-    ("the same, sums in a star", "tp2-star", "cqil-p2-star"),
-    ("the same, no communication (bound)", "tp2-no-communication", "cqil-p2-no-communication"),
+    ("two ranks: pairs over tensor parallel, sums in a star", "tp2-star", "cqil-p2-star"),
+    (
+        "two ranks: pairs over tensor parallel, no communication (bound)",
+        f"tp2{NO_COMMUNICATION}",
+        f"cqil-p2{NO_COMMUNICATION}",
+    ),
     ("two ranks: pairs over pairs inside tensor parallel", "tp2-layer-parallel", "cqil-p2"),
     ("tensor parallel: pairs inside over dense", "tp2", "tp2-layer-parallel"),
     ("tensor parallel: attention beside MLP over dense", "tp2", "tp2-parallel-attention"),
@@ -29,7 +34,9 @@ QUESTIONS = [
     ("layers outside of groups: sharded over first rank", "cqil-p2", "cqil-p2-shard"),
     ("two ranks: bypass 1 over none", "cqil-p2", "cqil-p2-d1"),
 ]
-"""(what, slower system, faster system): above 1 where the second is faster."""
+"""(what is compared, slower system, faster system): above 1 where the second is faster."""
+RoundSeconds = dict[str, np.ndarray]
+"""System -> [rounds] seconds of a decode step."""
 
 
 def bench_markdown(bench: EngineBench) -> str:
@@ -40,91 +47,99 @@ def bench_markdown(bench: EngineBench) -> str:
 def _lines(bench: EngineBench) -> Iterator[str]:
     rounds = {system.name: decode_seconds(system) for system in bench.systems}
     bootstrap = Bootstrap(confidence=0.95, resamples=9999, seed=bench.provenance.seed)
-    hardware, work = bench.provenance.hardware, bench.workload
     yield f"# Engine, {bench.model.name}, {bench.provenance.created[:10]}\n"
-    yield (
-        f"{hardware.cores} cores of {hardware.cpu}, {', '.join(hardware.accelerators) or 'no GPU'}"
-        f"; {bench.provenance.dtype}; batch {work['batch']}, prompt {work['prompt_tokens']}, "
-        f"{work['new_tokens']} decoded tokens a run, {work['rounds']} rounds, all systems "
-        f"interleaved; one-device systems {bench.provenance.threads} threads, ranks 1 thread each; "
-        f"commit {bench.provenance.commit}. Intervals: 95 % bootstrap over rounds.\n"
-    )
-    yield pd.DataFrame(_systems(bench, rounds, bootstrap)).to_markdown(index=False)
+    yield f"{_setting(bench)}\n"
+    yield _markdown(_system_rows(bench, rounds, bootstrap))
     yield "\n## Decode speed, one system over another\n"
-    yield pd.DataFrame(_ratios(rounds, bootstrap)).to_markdown(index=False)
-    yield from _composition(bench, rounds, bootstrap)
-    yield from _memory(bench)
+    yield _markdown(_ratio_rows(rounds, bootstrap))
+    if bench.message_seconds:
+        yield "\n## Where a two-rank step goes\n"
+        yield _markdown(_step_rows(bench, rounds, bootstrap))
+    if memory := list(_memory_rows(bench)):
+        yield "\n## Peak memory while loading and generating\n"
+        yield _markdown(memory)
 
 
-def _systems(
-    bench: EngineBench, rounds: dict[str, np.ndarray], bootstrap: Bootstrap
+def _markdown(rows: Iterator[dict[str, object]] | list[dict[str, object]]) -> str:
+    return pd.DataFrame(rows).to_markdown(index=False)
+
+
+def _setting(bench: EngineBench) -> str:
+    """What the bench ran on, and how."""
+    provenance, workload = bench.provenance, bench.workload
+    hardware = provenance.hardware
+    return (
+        f"{hardware.cores} cores of {hardware.cpu}, {', '.join(hardware.accelerators) or 'no GPU'}"
+        f"; {provenance.dtype}; batch {workload['batch']}, prompt {workload['prompt_tokens']}, "
+        f"{workload['new_tokens']} decoded tokens a run, {workload['rounds']} rounds, all systems "
+        f"interleaved; one-device systems {provenance.threads} threads, ranks 1 thread each; "
+        f"commit {provenance.commit}. Intervals: 95 % bootstrap over rounds."
+    )
+
+
+def _system_rows(
+    bench: EngineBench, rounds: RoundSeconds, bootstrap: Bootstrap
 ) -> Iterator[dict[str, object]]:
     for system in bench.systems:
-        messages = [entry for rank in system.ranks[:1] for entry in rank.decode_messages]
         yield {
             "system": system.name,
             "plan": system.slug,
             "depth": f"{system.depth:g}",
             "ranks": len(system.ranks) or 1,
-            "ms a token": _spelt(bootstrap.median(1e3 * rounds[system.name])),
-            "messages a token, rank 0": sum(count for *_, count in messages),
-            "bytes": sum(size * count for _, _, size, count in messages),
+            "ms a token": with_interval(bootstrap.median(1e3 * rounds[system.name]), _hundredths),
+            "messages a token, rank 0": message_count(system),
+            "bytes": sum(size * count for _, _, size, count in system.decode_messages),
         }
 
 
-def _ratios(rounds: dict[str, np.ndarray], bootstrap: Bootstrap) -> Iterator[dict[str, str]]:
-    for what, slower, faster in QUESTIONS:
+def _ratio_rows(rounds: RoundSeconds, bootstrap: Bootstrap) -> Iterator[dict[str, object]]:
+    for what, slower, faster in COMPARISONS:
         if slower in rounds and faster in rounds:
             ratio = bootstrap.ratio_of_medians(rounds[slower], rounds[faster])
-            yield {"": what, "systems": f"{slower} / {faster}", "times as fast": _spelt(ratio)}
-
-
-def _composition(
-    bench: EngineBench, rounds: dict[str, np.ndarray], bootstrap: Bootstrap
-) -> Iterator[str]:
-    """Is a two-rank step its slowest rank's compute plus what its messages cost?"""
-    systems = {system.name: system for system in bench.systems}
-    if not bench.message_seconds:
-        return
-    yield "\n## Where a two-rank step goes\n"
-    rows = []
-    for name, seconds in bench.message_seconds.items():
-        cost = float(np.median(seconds))
-        messages = sum(count for *_, count in systems[name].ranks[0].decode_messages)
-        compute = rounds[f"{name}{NO_COMMUNICATION}"]
-        measured = float(np.median(rounds[name]))
-        expected = float(np.median(compute)) + messages * cost
-        rows.append(
-            {
-                "system": name,
-                "measured ms": f"{1e3 * measured:.2f}",
-                "compute alone ms": _spelt(bootstrap.median(1e3 * compute)),
-                "messages": messages,
-                "us a message under load": f"{1e6 * cost:.0f}",
-                "compute + messages ms": f"{1e3 * expected:.2f}",
-                "measured / expected": f"{measured / expected:.2f}",
+            yield {
+                "": what,
+                "systems": f"{slower} / {faster}",
+                "times as fast": with_interval(ratio, _hundredths),
             }
-        )
-    yield pd.DataFrame(rows).to_markdown(index=False)
 
 
-def _memory(bench: EngineBench) -> Iterator[str]:
-    rows = [
-        {
-            "system": system.name,
-            "rank": rank,
-            "weights and cache MB": f"{(held.weight_bytes + held.cache_bytes) / 1e6:.0f}",
-            "peak MB": f"{held.peak_bytes / 1e6:.0f}",
-            "peak / held": f"{held.peak_bytes / (held.weight_bytes + held.cache_bytes):.2f}",
+def _step_rows(
+    bench: EngineBench, rounds: RoundSeconds, bootstrap: Bootstrap
+) -> Iterator[dict[str, object]]:
+    """Is a two-rank step its slowest rank's computing plus what its messages cost?"""
+    systems = {system.name: system for system in bench.systems}
+    for name, seconds in bench.message_seconds.items():
+        message_s = float(np.median(seconds))
+        messages = message_count(systems[name])
+        computing = rounds[f"{name}{NO_COMMUNICATION}"]
+        measured_s = float(np.median(rounds[name]))
+        expected_s = float(np.median(computing)) + messages * message_s
+        yield {
+            "system": name,
+            "measured ms": _hundredths(1e3 * measured_s),
+            "compute alone ms": with_interval(bootstrap.median(1e3 * computing), _hundredths),
+            "messages": messages,
+            "us a message under load": f"{1e6 * message_s:.0f}",
+            "compute + messages ms": _hundredths(1e3 * expected_s),
+            "measured / expected": _hundredths(measured_s / expected_s),
         }
-        for system in bench.systems
-        for rank, held in enumerate(system.ranks)
-        if held.peak_bytes is not None
-    ]
-    if rows:
-        yield "\n## Peak memory while loading and generating\n"
-        yield pd.DataFrame(rows).to_markdown(index=False)
 
 
-def _spelt(estimate: Estimate) -> str:
-    return f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]"
+def _memory_rows(bench: EngineBench) -> Iterator[dict[str, object]]:
+    """What each rank holds, and its peak where that was asked for."""
+    for system in bench.systems:
+        for number, rank in enumerate(system.ranks):
+            if rank.peak_bytes is None:
+                continue
+            held_bytes = rank.weight_bytes + rank.cache_bytes
+            yield {
+                "system": system.name,
+                "rank": number,
+                "weights and cache MB": f"{held_bytes / 1e6:.0f}",
+                "peak MB": f"{rank.peak_bytes / 1e6:.0f}",
+                "peak / held": _hundredths(rank.peak_bytes / held_bytes),
+            }
+
+
+def _hundredths(value: float) -> str:
+    return f"{value:.2f}"

@@ -1,45 +1,54 @@
 """The table of times: each beside its ratio to dense, and beside what the variant costs in quality.
 
-A time without a quality is marked, since leaving layers out is always fast.
+A time without a quality says so, since leaving layers out is always fast.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pandas as pd
 
 from benchmarks.config.sections import AA_CONTROL, REFERENCE
-from benchmarks.results.statistics import NO_ESTIMATE, PHASES
-from reports.data.results_folder import ReportedVariant, Results, plan_of
+from benchmarks.results.statistics import NO_ESTIMATE, PHASES, Estimate
+from reports.data import number_format
+from reports.data.labels import NO_ACCURACY
+from reports.data.measured_on import latency_setting
+from reports.data.results import ReportedVariant, Results, plan_of
 from reports.estimates import series_flags
 from reports.estimates.quality_cost import QualityCost
-from reports.tables import number_format
-from reports.tables.table import Table, find_row, identity, missing_cell, to_dense
-from reports.text.background import latency_setting
+from reports.estimates.rows import find_row
+from reports.tables.table import Table, identity, missing_cell, to_dense
 
-HEADS = {
+PHASE_HEADS = {
     "prefill": "prefill (TTFT), ms",
     "decode": "decode (TPOT), ms/token",
     "end to end": "end to end, ms",
 }
 
 
-NO_ACCURACY = "no accuracy"
-
-
 def latency_table(
-    results: Results, latencies: pd.DataFrame, quality: dict[str, QualityCost]
+    results: Results, latencies: pd.DataFrame, qualities: dict[str, QualityCost]
 ) -> Table:
-    """One row a variant, path and workload, of the workloads and paths that have any number."""
-    rows = [
-        _row(results, latencies, quality, name, backend, workload)
-        for workload in results.workloads
-        for backend in list(results.backends)
-        if len(_of(latencies, backend, workload))
-        for name in _names(results, backend)
-    ]
+    """One row a workload, backend and variant, from `latency_estimates` and `quality_costs`.
+
+    Workloads and backends without a number are left out.
+    """
+    rows = []
+    for workload in results.workloads:
+        for backend in results.backends:
+            of_backend = latencies[
+                (latencies["backend"] == backend) & (latencies["workload"] == workload)
+            ]
+            if of_backend.empty:
+                continue
+            for name in _timed_names(results, backend):
+                rows.append(
+                    _identity_cells(results, name, backend, workload)
+                    | _time_cells(results, of_backend, name, f"latency/{backend}/{workload}")
+                    | _quality_cells(qualities[plan_of(name)], results.variants[plan_of(name)])
+                    | {"speed-up by depth": _speedup_by_depth(results, name, backend)}
+                )
     shown = pd.DataFrame(rows)
     if len(results.workloads) == 1:
         shown = shown.drop(columns="workload", errors="ignore")
@@ -49,14 +58,10 @@ def latency_table(
         f"is faster. {AA_CONTROL}: dense, timed a second time. {series_flags.NOTE} "
         f"{latency_setting(results)}"
     )
-    return Table("latency", "Latency", _with_quality(latencies, quality), shown, note)
+    return Table("latency", "Latency", _with_quality(latencies, qualities), shown, note)
 
 
-def _of(latencies: pd.DataFrame, backend: str, workload: str) -> pd.DataFrame:
-    return latencies[(latencies["backend"] == backend) & (latencies["workload"] == workload)]
-
-
-def _names(results: Results, backend: str) -> Iterator[str]:
+def _timed_names(results: Results, backend: str) -> Iterator[str]:
     """What a backend times, the A/A control next to dense."""
     timed = results.timed_variants(backend)
     for name in results.variants:
@@ -66,39 +71,32 @@ def _names(results: Results, backend: str) -> Iterator[str]:
             yield AA_CONTROL
 
 
-def _row(
-    results: Results,
-    latencies: pd.DataFrame,
-    quality: dict[str, QualityCost],
-    name: str,
-    backend: str,
-    workload: str,
-) -> dict[str, str]:
-    variant = results.variants[plan_of(name)]
-    row = identity(variant) | {
+def _identity_cells(results: Results, name: str, backend: str, workload: str) -> dict[str, str]:
+    return identity(results.variants[plan_of(name)]) | {
         "variant": name,
         "workload": workload,
         "runs": results.backends[backend].label,
     }
-    gone = missing_cell(results, replace(variant, name=name), [f"latency/{backend}/{workload}"])
+
+
+def _time_cells(
+    results: Results, of_backend: pd.DataFrame, name: str, measurement: str
+) -> dict[str, str]:
+    """Two cells a phase: the time with its flags, and its ratio to dense."""
+    cells: dict[str, str] = {}
     for phase in PHASES:
-        heads = (HEADS[phase], f"{phase} / dense")
-        found = find_row(_of(latencies, backend, workload), name, "phase", phase)
-        if found is None:
-            row |= dict.fromkeys(heads, gone)
+        heads = (PHASE_HEADS[phase], f"{phase} / dense")
+        row = find_row(of_backend, name, "phase", phase)
+        if row is None:
+            cells |= dict.fromkeys(heads, missing_cell(results, name, [measurement]))
             continue
-        time = f"{number_format.with_interval(found['milliseconds'])} {found['marks']}".rstrip()
-        row |= {heads[0]: time, heads[1]: _ratio(found)}
-    return (
-        row
-        | _quality_cells(quality[variant.name], variant)
-        | {"speed-up by depth": _ideal(results, variant, backend)}
-    )
+        time = f"{number_format.with_interval(row['milliseconds'])} {row['flags']}".rstrip()
+        cells |= {heads[0]: time, heads[1]: _ratio_cell(row["ratio"])}
+    return cells
 
 
-def _ratio(found: pd.Series) -> str:
+def _ratio_cell(ratio: Estimate) -> str:
     """Dense over itself is exact, so it gets no interval."""
-    ratio = found["ratio"]
     if ratio.low == ratio.high == 1:
         return number_format.times(1)
     return number_format.with_interval(ratio, number_format.times)
@@ -108,16 +106,17 @@ def _quality_cells(quality: QualityCost, variant: ReportedVariant) -> dict[str, 
     heads = ("perplexity / dense", "accuracy − dense, points")
     if not quality.is_known:
         return dict.fromkeys(heads, NO_ACCURACY)
-    pairs = zip(
-        heads,
-        (quality.perplexity_ratio, quality.accuracy_difference),
-        (number_format.times, number_format.points),
-        strict=True,
-    )
-    return {head: "–" if x is None else to_dense(x, variant, spelt) for head, x, spelt in pairs}
+    estimates = (quality.perplexity_ratio, quality.accuracy_difference)
+    formats = (number_format.times, number_format.points)
+    return {
+        head: "–" if estimate is None else to_dense(estimate, variant, number)
+        for head, estimate, number in zip(heads, estimates, formats, strict=True)
+    }
 
 
-def _ideal(results: Results, variant: ReportedVariant, backend: str) -> str:
+def _speedup_by_depth(results: Results, name: str, backend: str) -> str:
+    """The speed-up if time were proportional to depth, and where it would apply."""
+    variant = results.variants[plan_of(name)]
     depth = results.timed_depth(variant.name, backend)
     speedup = number_format.times(variant.plan.num_layers / depth)
     if variant.plan.max_group_size > 1:
@@ -126,10 +125,10 @@ def _ideal(results: Results, variant: ReportedVariant, backend: str) -> str:
     return f"ideal {speedup}" + (", decode only" if decode_only else "")
 
 
-def _with_quality(latencies: pd.DataFrame, quality: dict[str, QualityCost]) -> pd.DataFrame:
-    """For the CSV: a time is never without what it costs."""
-    own = [quality[plan_of(name)] for name in latencies["variant"]]
+def _with_quality(latencies: pd.DataFrame, qualities: dict[str, QualityCost]) -> pd.DataFrame:
+    """For the CSV: each time with what the variant costs."""
+    costs = [qualities[plan_of(name)] for name in latencies["variant"]]
     return latencies.assign(
-        perplexity_ratio=[q.perplexity_ratio or NO_ESTIMATE for q in own],
-        accuracy_difference=[q.accuracy_difference or NO_ESTIMATE for q in own],
+        perplexity_ratio=[cost.perplexity_ratio or NO_ESTIMATE for cost in costs],
+        accuracy_difference=[cost.accuracy_difference or NO_ESTIMATE for cost in costs],
     )

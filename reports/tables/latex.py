@@ -1,4 +1,9 @@
-"""Tables for a paper: LaTeX, ruled by booktabs."""
+"""Tables for a paper: LaTeX, ruled by booktabs.
+
+pandas lays the table out. Its own escaping is not used: it leaves `<` and `>`, which show as other
+characters in LaTeX's default font encoding, the signs that are not ASCII, the caption, and
+brackets that begin a row.
+"""
 
 from __future__ import annotations
 
@@ -31,27 +36,22 @@ _SPECIAL = re.compile("|".join(map(re.escape, ESCAPES)))
 
 
 def escaped(text: str) -> str:
-    return _SPECIAL.sub(lambda found: ESCAPES[found[0]], text)
+    """The text as LaTeX prints it."""
+    return _SPECIAL.sub(lambda match: ESCAPES[match[0]], text)
 
 
 def latex(shown: pd.DataFrame, title: str, note: str = "") -> str:
     """A `table` of text cells; needs `\\usepackage{booktabs}` and nothing else."""
-    rows = [_row(shown.columns), r"\midrule", *map(_row, shown.itertuples(index=False, name=None))]
-    caption = escaped(f"{title}. {note}".strip())
-    lines = [
-        r"\begin{table}",
-        rf"\caption{{{caption}}}",
-        rf"\begin{{tabular}}{{{'l' * len(shown.columns)}}}",
-        r"\toprule",
-        *rows,
-        r"\bottomrule",
-        r"\end{tabular}",
-        r"\end{table}",
-    ]
-    return "\n".join(lines) + "\n"
+    cells = shown.map(_cell).rename(columns=_cell)
+    return cells.to_latex(
+        index=False,
+        escape=False,
+        caption=escaped(f"{title}. {note}".strip()),
+        column_format="l" * shown.shape[1],
+    )
 
 
-def _row(cells: object) -> str:
-    # A cell that begins with a bracket would be read as the option of the line break before it.
-    texts = (escaped(str(cell)) for cell in cells)
-    return " & ".join(f"{{}}{text}" if text.startswith("[") else text for text in texts) + r" \\"
+def _cell(value: object) -> str:
+    text = escaped(str(value))
+    # LaTeX reads a bracket after a line break as the option of that line break.
+    return f"{{}}{text}" if text.startswith("[") else text

@@ -6,12 +6,14 @@ import math
 
 import pandas as pd
 
-from reports.data.results_folder import ReportedVariant, Results
+from reports.data import number_format
+from reports.data.measured_on import machines
+from reports.data.results import ReportedVariant, Results
 from reports.estimates.quality import ALL, MEAN
-from reports.tables import number_format
-from reports.tables.table import Table, find_row, identity, missing_cell, spread_estimates, to_dense
-from reports.text.background import machines
+from reports.estimates.rows import find_row
+from reports.tables.table import Table, identity, missing_cell, spread_estimates, to_dense
 
+DIFFERENCE_HEAD = "− dense, points"
 FIRST_TOKEN = "the first scored token is predicted by the full-depth prompt pass"
 
 
@@ -42,7 +44,7 @@ def _perplexity_cells(
     row = find_row(perplexities, variant.name, "text", ALL)
     if row is None:
         heads = ("perplexity", "× dense", "bits/byte")
-        return dict.fromkeys(heads, missing_cell(results, variant, ["perplexity"]))
+        return dict.fromkeys(heads, missing_cell(results, variant.name, ["perplexity"]))
     return {
         "perplexity": number_format.with_interval(row["perplexity"]),
         "× dense": to_dense(row["ratio"], variant, number_format.times),
@@ -53,20 +55,24 @@ def _perplexity_cells(
 def _accuracy_cells(
     results: Results, accuracies: pd.DataFrame, variant: ReportedVariant, heads: dict[str, str]
 ) -> dict[str, str]:
-    cells, gone = {}, missing_cell(results, variant, list(results.config["multiple_choice"]))
+    """A cell a task; beside the mean stands its difference to dense."""
+    cells: dict[str, str] = {}
+    missing = missing_cell(results, variant.name, list(results.config["multiple_choice"]))
     for task, head in heads.items():
         row = find_row(accuracies, variant.name, "task", task)
-        cells[head] = gone
+        cells[head] = missing
         if row is not None:
             cells[head] = number_format.with_error(row["headline"].value, row["headline_se"])
         if task == MEAN:
-            cells["− dense, points"] = (
-                gone if row is None else to_dense(row["difference"], variant, number_format.points)
-            )
+            cells[DIFFERENCE_HEAD] = missing
+            if row is not None:
+                difference = to_dense(row["difference"], variant, number_format.points)
+                cells[DIFFERENCE_HEAD] = difference
     return cells
 
 
 def _head(accuracies: pd.DataFrame, task: str) -> str:
+    """The task, and whether its accuracy is length-normalised."""
     normalised = accuracies[accuracies["task"] == task]["acc_norm"].notna().any()
     return f"{task} (norm)" if normalised else task
 
@@ -82,15 +88,16 @@ def _accuracy_note(accuracies: pd.DataFrame) -> str:
         "choices are all one token long: "
     )
     text += ", ".join(f"{task} {100 * share:.0f} %" for task, share in shares.items()) + "."
-    if blind := [task for task, share in shares.items() if share == 1]:
-        text += f" So {' and '.join(blind)} cannot show any harm of skipping."
+    without_decoding = [task for task, share in shares.items() if share == 1]
+    if without_decoding:
+        text += f" So {' and '.join(without_decoding)} cannot show any harm of skipping."
     return text
 
 
 def _variants_data(
     results: Results, perplexities: pd.DataFrame, accuracies: pd.DataFrame
 ) -> pd.DataFrame:
-    """The plans and the pooled scores, one row a variant; gaps where nothing was measured."""
+    """Plans and scores over all texts and tasks, one row a variant; NaN where not measured."""
     plans = pd.DataFrame(
         {
             "variant": variant.name,
@@ -103,17 +110,18 @@ def _variants_data(
         for variant in results.variants.values()
     )
     pooled = spread_estimates(perplexities[perplexities["text"] == ALL].drop(columns="text"))
-    mean = accuracies[accuracies["task"] == MEAN][["variant", "headline", "difference"]]
-    mean = mean.rename(columns={"headline": "accuracy", "difference": "accuracy_difference"})
-    return plans.merge(pooled, how="left").merge(spread_estimates(mean), how="left")
+    means = accuracies[accuracies["task"] == MEAN][["variant", "headline", "difference"]]
+    means = means.rename(columns={"headline": "accuracy", "difference": "accuracy_difference"})
+    return plans.merge(pooled, how="left").merge(spread_estimates(means), how="left")
 
 
 def perplexity_table(perplexities: pd.DataFrame) -> Table:
     """One row a variant, one column a text."""
-    cells = perplexities.assign(shown=perplexities["perplexity"].map(number_format.with_interval))
-    order = {key: perplexities[key].unique() for key in ("variant", "text")}
-    shown = cells.pivot(index="variant", columns="text", values="shown")
-    shown = shown.reindex(index=order["variant"], columns=order["text"]).reset_index()
+    cells = perplexities.assign(cell=perplexities["perplexity"].map(number_format.with_interval))
+    shown = cells.pivot(index="variant", columns="text", values="cell")
+    # A pivot sorts; the table keeps the order of the configuration.
+    variants, texts = perplexities["variant"].unique(), perplexities["text"].unique()
+    shown = shown.reindex(index=variants, columns=texts).reset_index()
     return Table("perplexity", "Perplexity by text", perplexities, shown)
 
 
@@ -133,8 +141,10 @@ def accuracy_table(accuracies: pd.DataFrame) -> Table:
                 for difference in accuracies["difference"]
             ],
             "right: it alone / dense alone": [
-                "–" if math.isnan(p) else f"{own:g} / {dense:g}"
-                for own, dense, p in accuracies[["only_own", "only_dense", "p_value"]].values
+                "–" if math.isnan(p) else f"{variant:g} / {dense:g}"
+                for variant, dense, p in accuracies[
+                    ["only_variant", "only_dense", "p_value"]
+                ].values
             ],
             "p, McNemar": [
                 "–" if math.isnan(p) else number_format.probability(p)

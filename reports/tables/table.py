@@ -1,20 +1,20 @@
-"""The report's tables: numbers for machines (CSV), and the same for people (Markdown, HTML)."""
+"""The report's tables: numbers for machines (CSV), and the same for people (Markdown, LaTeX)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 
+from benchmarks.config.sections import REFERENCE
 from benchmarks.results.files import write_atomically
 from benchmarks.results.statistics import Estimate
+from reports.data import number_format
 from reports.data.labels import FAMILIES
-from reports.data.results_folder import ReportedVariant, Results
-from reports.estimates.quality import DENSE
-from reports.tables import number_format
+from reports.data.results import ReportedVariant, Results
 from reports.tables.latex import latex
 
 
@@ -39,9 +39,9 @@ class Table:
             "md": "\n\n".join(filter(None, [f"# {self.title}", body, self.note])) + "\n",
             "tex": latex(self.shown, self.title, self.note),
         }
-        for kind, text in texts.items():
-            write_atomically(folder / f"{self.name}.{kind}", text)
-        return [folder / f"{self.name}.{kind}" for kind in texts]
+        for suffix, text in texts.items():
+            write_atomically(folder / f"{self.name}.{suffix}", text)
+        return [folder / f"{self.name}.{suffix}" for suffix in texts]
 
 
 def spread_estimates(frame: pd.DataFrame) -> pd.DataFrame:
@@ -66,21 +66,17 @@ def identity(variant: ReportedVariant) -> dict[str, str]:
     }
 
 
-def find_row(frame: pd.DataFrame, variant: str, key: str, value: str) -> pd.Series | None:
-    """The variant's row for one text, task or phase."""
-    found = (frame["variant"].to_numpy() == variant) & (frame[key].to_numpy() == value)
-    return frame.iloc[found.argmax()] if found.any() else None
-
-
-def missing_cell(results: Results, variant: ReportedVariant, measurements: list[str]) -> str:
+def missing_cell(results: Results, variant: str, measurements: Sequence[str]) -> str:
     """What stands in place of a number that is not there: skipped, failed or missing."""
-    gone = results.missing[results.missing["variant"] == variant.name]
-    gone = gone[gone["measurement"].isin(measurements)]
-    return gone["status"].iloc[0] if len(gone) else "–"
+    missing = results.missing
+    missing = missing[
+        (missing["variant"] == variant) & missing["measurement"].isin(list(measurements))
+    ]
+    return missing["status"].iloc[0] if len(missing) else "–"
 
 
 def to_dense(estimate: Estimate, variant: ReportedVariant, number: Callable[[float], str]) -> str:
-    """Dense compared with itself is exact, so it gets no interval."""
-    if variant.name == DENSE:
+    """A comparison with dense; that of dense with itself is exact, so it gets no interval."""
+    if variant.name == REFERENCE:
         return number(estimate.value)
     return number_format.with_interval(estimate, number)

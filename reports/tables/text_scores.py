@@ -1,19 +1,17 @@
-"""The table of written texts: BLEU, chrF and ROUGE beside references, and the difference to dense."""
+"""The table of written texts: BLEU, chrF and ROUGE beside references, and the distance to dense."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 
-import numpy as np
 import pandas as pd
 
-from benchmarks.results.statistics import Estimate
 from reports.data.labels import FAMILIES
-from reports.data.results_folder import ReportedVariant, Results
+from reports.data.measured_on import machines
+from reports.data.number_format import percent, points, significant, tenths, with_interval
+from reports.data.results import ReportedVariant, Results
 from reports.estimates.text_scores import COMPARED, SCORES
-from reports.tables import number_format
 from reports.tables.table import Table, missing_cell, to_dense
-from reports.text.background import machines
 
 NOTE = (
     "Greedy answers of the engine; decode depth: mean over the generated tokens after the first. "
@@ -35,7 +33,7 @@ def generation_table(results: Results, generations: pd.DataFrame) -> Table:
         head
         for names, suffix in ((SCORES, ""), (COMPARED, "_difference"))
         for score, head in names.items()
-        if all(np.isnan(estimate.value) for estimate in generations[f"{score}{suffix}"])
+        if all(math.isnan(estimate.value) for estimate in generations[f"{score}{suffix}"])
     ]
     shown = pd.DataFrame(rows).drop(columns=unused, errors="ignore")
     note = f"{NOTE} Measured on: {'; '.join(machines(results)) or 'nothing'}."
@@ -46,31 +44,24 @@ def _row(
     results: Results, generations: pd.DataFrame, task: str, variant: ReportedVariant
 ) -> dict[str, str]:
     row = {"task": task, "variant": variant.name, "family": FAMILIES[variant.family]}
-    found = generations[(generations["task"] == task) & (generations["variant"] == variant.name)]
-    if found.empty:
-        gone = missing_cell(results, variant, [f"generation/{task}"])
+    of_task = generations[generations["task"] == task]
+    of_variant = of_task[of_task["variant"] == variant.name]
+    if of_variant.empty:
+        missing = missing_cell(results, variant.name, [f"generation/{task}"])
         heads = ["decode depth", "documents", "tokens", *SCORES.values(), *COMPARED.values()]
-        return row | dict.fromkeys([*heads, "near dense", "same, %"], gone)
-    own = found.iloc[0]
+        return row | dict.fromkeys([*heads, "near dense", "same, %"], missing)
+    scores = of_variant.iloc[0]
     row |= {
-        "decode depth": number_format.significant(own["decode_depth"]),
-        "documents": str(own["documents"]),
-        "tokens": number_format.significant(own["tokens"]),
+        "decode depth": significant(scores["decode_depth"]),
+        "documents": str(scores["documents"]),
+        "tokens": significant(scores["tokens"]),
     }
-    row |= {head: _cell(own[score], _tenths) for score, head in SCORES.items()}
+    row |= {head: with_interval(scores[score], tenths) for score, head in SCORES.items()}
     row |= {
-        head: to_dense(own[f"{score}_difference"], variant, number_format.points)
+        head: to_dense(scores[f"{score}_difference"], variant, points)
         for score, head in COMPARED.items()
     }
     return row | {
-        "near dense": to_dense(own["near_dense"], variant, _tenths),
-        "same, %": number_format.percent(own["same"].value),
+        "near dense": to_dense(scores["near_dense"], variant, tenths),
+        "same, %": percent(scores["same"].value),
     }
-
-
-def _cell(estimate: Estimate, number: Callable[[float], str]) -> str:
-    return number_format.with_interval(estimate, number)
-
-
-def _tenths(value: float) -> str:
-    return number_format.NOT_AVAILABLE if np.isnan(value) else f"{value:.1f}"

@@ -1,4 +1,4 @@
-"""What tells whether the times can be trusted, in sentences: A/A, why rounds ended, the machine."""
+"""What tells whether times can be trusted, in sentences: A/A check, end of rounds, the machine."""
 
 from __future__ import annotations
 
@@ -6,44 +6,38 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from benchmarks.latency.targets import REFERENCE
+from benchmarks.config.sections import REFERENCE
 from benchmarks.results.measurements import LatencyResult
-from benchmarks.results.schema import MachineSnapshot, MachineState
-from reports.data.results_folder import Results
-from reports.data.sample_frames import workload_of
+from benchmarks.results.schema import GpuSnapshot, MachineSnapshot, MachineState
+from reports.data.number_format import times, with_interval
+from reports.data.results import Results
 from reports.estimates.latency import aa_rows
-from reports.tables import number_format
 
 
 def checks(results: Results, latencies: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    """(what, finding) for every workload that was timed."""
-    several = len(results.workloads) > 1
+    """(what, finding) for every workload that was timed; `latencies` of `latency_estimates`."""
     for workload in results.workloads:
-        records = [r for r in results.measured if _is_of(r, workload)]
+        records = [r for r in results.latency_records if r.workload_name == workload]
         if not records:
             continue
-        where = f", {workload}" if several else ""
-        own = aa_rows(latencies[latencies["workload"] == workload])
-        for backend, rows in own.groupby("backend", sort=False):
-            yield f"A/A check, {results.backends[backend].label}{where}", _same(rows)
+        suffix = f", {workload}" if len(results.workloads) > 1 else ""
+        aa_control = aa_rows(latencies[latencies["workload"] == workload])
+        for backend, rows in aa_control.groupby("backend", sort=False):
+            yield f"A/A check, {results.backends[backend].label}{suffix}", _aa_finding(rows)
         first = next((r for r in records if r.variant == REFERENCE), records[0])
-        yield f"Rounds{where}", _stopped(first)
+        yield f"Rounds{suffix}", _rounds_finding(first)
         if first.machine_state is not None:
-            yield f"The machine{where}", _machine(first.machine_state)
+            yield f"The machine{suffix}", _machine_finding(first.machine_state)
 
 
-def _is_of(record: object, workload: str) -> bool:
-    return isinstance(record, LatencyResult) and workload_of(record) == workload
-
-
-def _same(rows: pd.DataFrame) -> str:
+def _aa_finding(rows: pd.DataFrame) -> str:
     """Dense over itself; an interval that leaves 1 out is a fault of the measurement."""
-    found, faults = [], []
+    ratios, faults = [], []
     for phase, ratio in zip(rows["phase"], rows["ratio"], strict=True):
-        found.append(f"{phase} {number_format.with_interval(ratio, number_format.times)}")
+        ratios.append(f"{phase} {with_interval(ratio, times)}")
         if ratio.verdict(1) != "not distinguishable":
             faults.append(phase)
-    text = f"dense over dense again: {', '.join(found)}"
+    text = f"dense over dense again: {', '.join(ratios)}"
     if faults:
         return (
             f"{text}. Warning: dense differs from itself ({', '.join(faults)}), so differences of "
@@ -52,41 +46,47 @@ def _same(rows: pd.DataFrame) -> str:
     return f"{text}: no difference, as it must be."
 
 
-def _stopped(record: LatencyResult) -> str:
-    work, count = record.workload, len(record.samples)
-    reasons = {
-        "precision": "until every interval of a ratio to dense was narrower than "
-        f"{100 * (work.get('precision') or 0):g} % of it",
-        "budget": f"when the budget of {work.get('budget_s')} s was over",
-        "rounds": "as many as were allowed",
-    }
-    text = f"{count} rounds"
+def _rounds_finding(record: LatencyResult) -> str:
+    """How many rounds there are, and why there are no more."""
+    workload, text = record.workload, f"{len(record.samples)} rounds"
     if record.stopped is None:
         return f"{text}."
-    wide = record.stopped != "precision" and work.get("precision")
-    aim = "; not every interval is as narrow as asked for" if wide else ""
-    return f"{text}, {reasons[record.stopped]}{aim}."
+    precision = workload.get("precision")
+    reasons = {
+        "precision": "until every interval of a ratio to dense was narrower than "
+        f"{100 * (precision or 0):g} % of it",
+        "budget": f"when the budget of {workload.get('budget_s')} s was over",
+        "rounds": "as many as were allowed",
+    }
+    is_wide = record.stopped != "precision" and precision
+    warning = "; not every interval is as narrow as asked for" if is_wide else ""
+    return f"{text}, {reasons[record.stopped]}{warning}."
 
 
-def _machine(found: MachineState) -> str:
-    others = found.others_during
-    taken = "" if others is None else f"others took {100 * others:.0f} % of a core meanwhile. "
-    changed = f"Before: {_moment(found.before)}. After: {_moment(found.after)}."
-    return taken + changed + "".join(f" Warning: {warning}." for warning in found.warnings)
+def _machine_finding(state: MachineState) -> str:
+    others = ""
+    if state.others_during is not None:
+        others = f"others took {100 * state.others_during:.0f} % of a core meanwhile. "
+    snapshots = f"Before: {_snapshot(state.before)}. After: {_snapshot(state.after)}."
+    return others + snapshots + "".join(f" Warning: {warning}." for warning in state.warnings)
 
 
-def _moment(moment: MachineSnapshot) -> str:
+def _snapshot(snapshot: MachineSnapshot) -> str:
+    """What the machine tells of itself at one moment."""
     parts = [
-        f"load {moment.load_average[0]:.2f}" if moment.load_average else "",
-        f"{moment.cpu_mhz:.0f} MHz" if moment.cpu_mhz else "",
-        f"{moment.cpu_celsius:.0f} °C" if moment.cpu_celsius else "",
+        f"load {snapshot.load_average[0]:.2f}" if snapshot.load_average else "",
+        f"{snapshot.cpu_mhz:.0f} MHz" if snapshot.cpu_mhz else "",
+        f"{snapshot.cpu_celsius:.0f} °C" if snapshot.cpu_celsius else "",
     ]
-    for number, gpu in enumerate(moment.gpus):
-        known = zip(
-            (gpu.sm_mhz, gpu.watts, gpu.celsius, gpu.busy_percent),
-            ("MHz", "W", "°C", "% busy"),
-            strict=True,
-        )
-        cells = [f"{value:g} {unit}" for value, unit in known if value is not None]
-        parts.append(f"GPU {number}: {', '.join(cells)}")
+    parts += [f"GPU {number}: {_gpu(gpu)}" for number, gpu in enumerate(snapshot.gpus)]
     return ", ".join(filter(None, parts)) or "nothing is known"
+
+
+def _gpu(gpu: GpuSnapshot) -> str:
+    readings = {
+        "MHz": gpu.sm_mhz,
+        "W": gpu.watts,
+        "°C": gpu.celsius,
+        "% busy": gpu.busy_percent,
+    }
+    return ", ".join(f"{value:g} {unit}" for unit, value in readings.items() if value is not None)

@@ -6,74 +6,93 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from reports.data.results_folder import Results
-from reports.estimates.quality import ALL, DENSE, MEAN
-from reports.tables import number_format
+from benchmarks.config.sections import REFERENCE
+from benchmarks.results.statistics import Estimate
+from reports.data.number_format import (
+    against,
+    percent,
+    significant,
+    times,
+    with_error,
+    with_interval,
+)
+from reports.data.results import Results
+from reports.estimates.quality import ALL, MEAN
 
 BYPASS_NAMES = {"ffn+residual": "ffn+residual (the released CQIL code, which counts it twice)"}
-BYPASS_WORDS = {"lower": "better", "not distinguishable": "not distinguishable", "higher": "worse"}
+BYPASS_VERDICTS = {
+    "lower": "better",
+    "not distinguishable": "not distinguishable",
+    "higher": "worse",
+}
 
 
 def headline(results: Results, perplexities: pd.DataFrame) -> Iterator[str]:
     """Dense, then the best variant of each depth."""
     pooled = perplexities[perplexities["text"] == ALL].set_index("variant")
     model = f"{results.model.name} ({results.model.num_layers} layers)"
-    if DENSE not in pooled.index:
+    if REFERENCE not in pooled.index:
         yield f"{model}: dense has no perplexity here, so nothing is compared with it."
         return
-    dense = number_format.with_interval(pooled.loc[DENSE, "perplexity"])
+    dense = with_interval(pooled.loc[REFERENCE, "perplexity"])
     yield f"At full depth {model} has perplexity {dense}."
     if best := _best_by_depth(results, pooled):
         yield f"The lowest perplexity at each smaller depth: {'; '.join(best)}."
 
 
+def _best_by_depth(results: Results, pooled: pd.DataFrame) -> list[str]:
+    names_by_depth: dict[float, list[str]] = {}
+    for name in pooled.index.drop(REFERENCE):
+        names_by_depth.setdefault(results.variants[name].depth, []).append(name)
+    phrases = []
+    for depth, names in sorted(names_by_depth.items(), reverse=True):
+        best = min(names, key=lambda name: pooled.loc[name, "perplexity"].value)
+        value = significant(pooled.loc[best, "perplexity"].value)
+        phrases.append(
+            f"at {depth:g}, {best} with {value} ({_factor(pooled.loc[best, 'ratio'])} dense)"
+        )
+    return phrases
+
+
 def accuracy_range(accuracies: pd.DataFrame) -> Iterator[str]:
-    """Dense, guessing, and where all others lie; one sentence, or none without accuracies."""
-    mean = accuracies[accuracies["task"] == MEAN].set_index("variant")
-    if DENSE not in mean.index or len(mean) == 1:
+    """Dense, guessing, and the range of all others; one sentence, or none without accuracies."""
+    means = accuracies[accuracies["task"] == MEAN].set_index("variant")
+    if REFERENCE not in means.index or len(means) == 1:
         return
-    shares = mean["headline"].map(lambda estimate: estimate.value)
-    others = shares.drop(DENSE)
-    error = number_format.with_error(shares[DENSE], mean.loc[DENSE, "headline_se"])
+    shares = means["headline"].map(lambda estimate: estimate.value)
+    others = shares.drop(REFERENCE)
+    dense = with_error(shares[REFERENCE], means.loc[REFERENCE, "headline_se"])
     yield (
-        f"Mean accuracy is {error} % for dense and {number_format.percent(mean['chance'].iloc[0])} % by "
-        f"guessing; the others lie between {number_format.percent(others.min())} % ({others.idxmin()}) "
-        f"and {number_format.percent(others.max())} % ({others.idxmax()})."
+        f"Mean accuracy is {dense} % for dense and {percent(means['chance'].iloc[0])} % by "
+        f"guessing; the others lie between {percent(others.min())} % ({others.idxmin()}) "
+        f"and {percent(others.max())} % ({others.idxmax()})."
     )
 
 
-def _best_by_depth(results: Results, pooled: pd.DataFrame) -> list[str]:
-    by_depth: dict[float, list[str]] = {}
-    for name in pooled.index.drop(DENSE):
-        by_depth.setdefault(results.variants[name].depth, []).append(name)
-    found = []
-    for depth, names in sorted(by_depth.items(), reverse=True):
-        name = min(names, key=lambda n: pooled.loc[n, "perplexity"].value)
-        ratio = number_format.with_interval(pooled.loc[name, "ratio"], number_format.times)
-        value = number_format.significant(pooled.loc[name, "perplexity"].value)
-        found.append(f"at {depth:g}, {name} with {value} ({ratio} dense)")
-    return found
-
-
 def leader_verdicts(comparison: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    """At how many depths the best grouping beats the best removal; one finding, or none."""
+    """At how many depths the best grouping beats the best removal; one finding, or none.
+
+    `comparison` is that of `best_of_each_depth`.
+    """
     if comparison.empty:
         return
     better = (comparison["verdict"] == "higher").sum()
     ratios = (
-        f"depth {row.depth:g} {number_format.with_interval(row.ratio, number_format.times)} "
-        f"({row.removal} / {row.grouped})"
-        for row in comparison.itertuples()
+        f"depth {row['depth']:g} {_factor(row['ratio'])} ({row['removal']} / {row['grouped']})"
+        for row in comparison.to_dict("records")
     )
     yield (
         f"The best grouping beats every removal at {better} of {len(comparison)} depths.",
-        f"The best removal’s perplexity over its own, both picked on these windows: "
-        f"{', '.join(ratios)}.",
+        "Perplexity of the best removal over that of the best grouping, both picked on these "
+        f"windows: {', '.join(ratios)}.",
     )
 
 
 def removal_verdicts(comparison: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    """Question with its answer, and the numbers, for every plain grouped plan."""
+    """Question with its answer, and the numbers, for every plain grouped plan.
+
+    `comparison` is that of `removal_at_same_depth`.
+    """
     for (depth, grouped), rows in comparison.groupby(["depth", "grouped"], sort=False):
         verdicts = set(rows["verdict"])
         if verdicts == {"higher"}:
@@ -91,24 +110,55 @@ def removal_verdicts(comparison: pd.DataFrame) -> Iterator[tuple[str, str]]:
 def _removal_numbers(rows: pd.DataFrame) -> str:
     parts = []
     for verdict in ("higher", "not distinguishable", "lower"):
-        if len(group := rows[rows["verdict"] == verdict]):
-            pairs = zip(group["removal"], group["ratio"], strict=True)
-            ratios = (
-                f"{name} {number_format.with_interval(r, number_format.times)}" for name, r in pairs
-            )
+        of_verdict = rows[rows["verdict"] == verdict]
+        ratios = [
+            f"{row['removal']} {_factor(row['ratio'])}" for row in of_verdict.to_dict("records")
+        ]
+        if ratios:
             parts.append(f"{verdict}: {', '.join(ratios)}")
-    return f"Removal’s perplexity against it is {'; '.join(parts)}."
+    return f"Perplexity of removal over that of the groups is {'; '.join(parts)}."
 
 
 def bypass_verdicts(comparison: pd.DataFrame) -> Iterator[str]:
-    """For each set of groups: what each bypass does to perplexity."""
+    """For each set of groups: what each bypass does to perplexity, from `bypass_modes`."""
     bypassed = comparison[comparison["variant"] != comparison["without"]]
     for without, rows in bypassed.groupby("without", sort=False):
-        said = (
-            f"bypass {BYPASS_NAMES.get(mode, mode)} is {BYPASS_WORDS[verdict]} "
-            f"({number_format.with_interval(ratio, number_format.times)})"
-            for mode, verdict, ratio in zip(
-                rows["bypass"], rows["verdict"], rows["ratio"], strict=True
-            )
+        phrases = (
+            f"bypass {BYPASS_NAMES.get(row['bypass'], row['bypass'])} is "
+            f"{BYPASS_VERDICTS[row['verdict']]} ({_factor(row['ratio'])})"
+            for row in rows.to_dict("records")
         )
-        yield f"Against the same groups without bypass ({without}), {' and '.join(said)}."
+        yield f"Against the same groups without bypass ({without}), {' and '.join(phrases)}."
+
+
+def searched_findings(comparison: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """One finding for each kind of rival, from `searched_against_others`."""
+    for kind, rows in comparison.groupby("kind", sort=False):
+        better = (rows["verdict"] == "higher").sum()
+        ratios = ", ".join(
+            f"depth {row['depth']:g} {_factor(row['ratio'])} ({row['other']})"
+            for row in rows.to_dict("records")
+        )
+        yield (
+            f"Dynamic programming is better than the {kind} at {better} of {len(rows)} depths.",
+            f"Perplexity of the other over that of dynamic programming: {ratios}."
+            f"{_misleading_costs(rows)}",
+        )
+
+
+def _misleading_costs(rows: pd.DataFrame) -> str:
+    """Depths at which the search expected less loss than the other and measured more."""
+    misled = rows[(rows["verdict"] == "lower") & (rows["variant_summed"] < rows["other_summed"])]
+    if misled.empty:
+        return ""
+    depths = "; ".join(
+        f"depth {row['depth']:g}: "
+        f"summed {against(row['variant_summed'], row['other_summed'])}, "
+        f"measured {against(row['variant_excess'], row['other_excess'])} nats"
+        for row in misled.to_dict("records")
+    )
+    return f" Where it is worse its costs promised less loss, but they do not add up ({depths})."
+
+
+def _factor(ratio: Estimate) -> str:
+    return with_interval(ratio, times)

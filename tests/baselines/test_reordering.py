@@ -1,10 +1,10 @@
 """Other orders: which layers share an input, how deep they are, and that reports draw them."""
 
-import made_up_results
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_up_evaluator import MadeUpBench, searched
+from made_up_results import LOSSES, VARIANTS, MadeUpRun, write_json
 from pydantic import ValidationError
 
 from baselines.reordering.ladder_residual import LadderResidualMethod
@@ -110,16 +110,21 @@ def test_a_run_outside_the_checkpoint_is_one_line(kind, start, end):
 # --- reports
 
 
-def test_a_report_draws_other_orders_and_halves(monkeypatch, tmp_path):
+def test_a_report_draws_other_orders_and_halves(tmp_path):
     new = {
-        "painters": ("order", "painters", {}, Painters(start=2, end=4).plan(evidence(6))),
+        "painters": ("reordering", "painters", {}, Painters(start=2, end=4).plan(evidence(6))),
         "beside": (
-            "order",
+            "reordering",
             "parallel-attention",
             {},
             ParallelAttention(start=0, end=1).plan(evidence(6)),
         ),
-        "ladder": ("order", "ladder", {}, LadderResidualMethod(start=2, end=5).plan(evidence(6))),
+        "ladder": (
+            "reordering",
+            "ladder",
+            {},
+            LadderResidualMethod(start=2, end=5).plan(evidence(6)),
+        ),
         "halves": (
             "removal",
             "blockpruner",
@@ -127,15 +132,11 @@ def test_a_report_draws_other_orders_and_halves(monkeypatch, tmp_path):
             LayerPlan(num_layers=6, groups=[[0], ["1.attn"], ["2.mlp"], [3], [5]]),
         ),
     }
-    for number, (name, variant) in enumerate(new.items()):
-        monkeypatch.setitem(made_up_results.PLANS, name, variant)
-        monkeypatch.setitem(made_up_results.NLL, name, 4.0 + number)
-    folder = made_up_results.fill(tmp_path)
-    made_up_results.write(
-        folder / "search" / "sleb-G4.json", {"drops": [{"dropped": 1, "nll": 3.0}]}
-    )
+    losses = {name: 4.0 + number for number, name in enumerate(new)}
+    folder = MadeUpRun(VARIANTS | new, LOSSES | losses).fill(tmp_path)
+    write_json(folder / "search" / "sleb-G4.json", {"drops": [{"dropped": 1, "nll": 3.0}]})
     html = write_report(folder, folder / "out").read_text()
-    assert "Other order" in html
+    assert "Reordering" in html
     assert "removal measured at depth 4?" in html
     table = (folder / "out" / "tables" / "variants.md").read_text()
     assert "5.5" in table

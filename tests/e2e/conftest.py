@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from project import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 PROFILE = ["--workflow-profile", "workflow/profiles/default", "--configfile", "config/smoke.yaml"]
 
 

@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from benchmarks.engine_bench.peak_memory import peak_memory_of_ranks
-from benchmarks.latency.runners import EngineSpec
+from benchmarks.latency.engine_spec import EngineSpec
 from benchmarks.models.load_model import load_dense, load_tokenizer
 from benchmarks.models.variants import read_variant
 from cqil.engine import Engine
+from cqil.engine.options import EngineOptions
 from cqil.engine.parallel.layout import Layout
 from cqil.engine.parallel.worker_group import WorkerGroup
 from cqil.modeling import PlannedLlamaForCausalLM
@@ -38,7 +39,7 @@ def two_ranks():
 
 
 def generate(rank, spec, ids_BT):
-    return spec.engine(rank).generate(ids_BT, max_new_tokens=24)
+    return spec.load(rank).generate(ids_BT, max_new_tokens=24)
 
 
 @pytest.mark.parametrize("name", ["dense", "cqil-p2", "cqil-p2-d1", "shortgpt-22", "uls-2x"])
@@ -65,7 +66,7 @@ def test_two_ranks_write_the_same_text(smoke, dense, two_ranks, name, layout):
     variant = read_variant(smoke / "variants" / f"{name}.json")
     ids_BT = load_tokenizer(variant.manifest)(PROMPT, return_tensors="pt").input_ids
     expected = Engine.from_dense(dense, variant.plan).generate(ids_BT, max_new_tokens=24)
-    spec = EngineSpec(path=path_of(variant), plan=variant.plan, layout=layout)
+    spec = spec_of(variant, layout)
     for tokens_BT in two_ranks.run(generate, spec, ids_BT):
         assert torch.equal(tokens_BT, expected)
 
@@ -73,17 +74,18 @@ def test_two_ranks_write_the_same_text(smoke, dense, two_ranks, name, layout):
 @pytest.mark.parametrize(
     "layout",
     [Layout(group_parallel_size=2), Layout(tensor_parallel_size=2)],
-    ids=["lanes", "shards"],
+    ids=["group-parallel", "tensor-parallel"],
 )
 def test_a_rank_holds_little_more_than_its_own_tensors(smoke, dense, layout):
     variant = read_variant(smoke / "variants" / "cqil-p2.json")
-    spec = EngineSpec(path=path_of(variant), plan=variant.plan, layout=layout)
+    spec = spec_of(variant, layout)
     whole = sum(weight.nbytes for weight in dense.parameters())
     for peak, held in peak_memory_of_ranks(spec, torch.ones(1, 32, dtype=torch.long), 4):
         assert held < whole
         assert peak < 1.15 * held
 
 
-def path_of(variant):
+def spec_of(variant, layout):
     """Ranks run in the project's folder, to which an embedded model's path is relative."""
-    return str(Path(variant.manifest["path"]).resolve())
+    path = str(Path(variant.manifest["path"]).resolve())
+    return EngineSpec(path=path, plan=variant.plan, options=EngineOptions(layout=layout))

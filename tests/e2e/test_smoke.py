@@ -26,19 +26,19 @@ def enough_for(ranks: int) -> bool:
 
 
 def test_results_are_ok_and_follow_the_schema(smoke):
-    files = [*smoke.glob("perplexity/*.json"), *smoke.glob("choices/*/*.json")]
+    files = [*smoke.glob("perplexity/*.json"), *smoke.glob("multiple_choice/*/*.json")]
     files += smoke.glob("latency/*/*/*.json")
     results = [read_result(path) for path in files]
-    # Perplexity, choices, the engine on one device and on two ranks; dense twice, by Transformers.
+    # Perplexity, multiple choice, the engine on one device and on two ranks; dense twice, by Transformers.
     assert len(results) == 4 * 5 + 2
-    on_ranks = [result for result in results if getattr(result, "path", "") == "ranks-2"]
+    on_ranks = [r for r in results if r.kind == "latency" and r.backend.name == "ranks-2"]
     assert {result.status for result in results if result not in on_ranks} == {"ok"}
     assert {result.status for result in on_ranks} == {"ok" if enough_for(2) else "skipped"}
     assert all(result.model.num_layers == 30 for result in results)
 
 
 def test_every_variant_is_scored_on_the_same_documents(smoke):
-    for kind in ("perplexity", "choices/zero-shot"):
+    for kind in ("perplexity", "multiple_choice/zero-shot"):
         results = [read_result(path) for path in smoke.glob(f"{kind}/*.json")]
         assert len({tuple(s.document for s in result.samples) for result in results}) == 1
 

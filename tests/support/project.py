@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
+import json
 import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("Snakefile", "workflow", "config", "cqil", "baselines", "benchmarks", "reports")
+SERVER = Path(__file__).with_name("snakemake_server.py")
 
 
 class Project:
@@ -19,24 +23,45 @@ class Project:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        ignored = shutil.ignore_patterns("__pycache__", "history")
         for name in (*COPIED, "environment.yml", "requirements.lock"):
-            source = ROOT / name
-            copy = shutil.copytree if source.is_dir() else shutil.copy2
-            copy(source, folder / name)
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+            else:
+                shutil.copy2(ROOT / name, folder / name)
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Snakemake's command line in this folder; standard error is part of stdout."""
         paths = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        return subprocess.run(
-            [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
-            cwd=self.folder,
-            env=os.environ | {"PYTHONPATH": str(self.folder), "PATH": paths},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
+        request = {
+            "arguments": ["--cores", "2", *arguments],
+            "folder": str(self.folder),
+            "environment": os.environ | {"PYTHONPATH": str(self.folder), "PATH": paths},
+        }
+        server = _server()
+        assert server.stdin is not None
+        assert server.stdout is not None
+        server.stdin.write(json.dumps(request) + "\n")
+        server.stdin.flush()
+        answer = json.loads(server.stdout.readline())
+        return subprocess.CompletedProcess(
+            ["snakemake", *arguments], answer["returncode"], answer["stdout"]
         )
 
     def write_config(self, config: dict) -> Path:
         path = self.folder / "run.yaml"
         path.write_text(yaml.safe_dump(config))
         return path
+
+
+@cache
+def _server() -> subprocess.Popen[str]:
+    """One for all tests of this process: importing Snakemake takes longer than planning a run."""
+    server = subprocess.Popen(
+        [sys.executable, "-P", str(SERVER)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    atexit.register(server.kill)
+    return server

@@ -48,10 +48,10 @@ MALFORMED = [
     ("search.grid", changed(search={"grid": 0})),
     ("perplexity.documents", changed(perplexity={"documents": "many"})),
     ("perplexity.window", changed(perplexity={"window": None})),
-    ("choices.quick.tasks", changed(choices={"quick": {"tasks": {"gsm9k": 5}}})),
-    ("choices.quick.tasks", changed(choices={"quick": {"tasks": {}}})),
-    ("choices.quick.tasks.sciq", changed(choices={"quick": {"tasks": {"sciq": 0}}})),
-    ("choices", changed(choices={n: {"tasks": {"sciq": 1}} for n in ("one", "two")})),
+    ("multiple_choice.quick.tasks", changed(multiple_choice={"quick": {"tasks": {"gsm9k": 5}}})),
+    ("multiple_choice.quick.tasks", changed(multiple_choice={"quick": {"tasks": {}}})),
+    ("multiple_choice.quick.tasks.sciq", changed(multiple_choice={"quick": {"tasks": {"sciq": 0}}})),
+    ("multiple_choice", changed(multiple_choice={n: {"tasks": {"sciq": 1}} for n in ("one", "two")})),
     ("generation.tasks", changed(generation={"tasks": {"xsum": 3}})),
     ("generation.tasks.fr-en", changed(generation={"tasks": {"fr-en": 0}})),
     ("generation.tasks.wmt22-de-en", changed(generation={"tasks": {"wmt22-de-en": None}})),
@@ -74,13 +74,14 @@ MALFORMED = [
     ("latency.prompt_tokens", changed(latency={"prompt_tokens": [8, 8]})),
     ("latency.modes", changed(latency={"modes": ["cuda_graph"]})),
     ("latency.modes.1", changed(latency={"modes": ["eager", "fast"]})),
+    ("latency.backends", changed(latency={"backends": ["engine", "abacus"]})),
     ("latency.new_tokens", changed(latency={"new_tokens": 1})),
     ("latency.ranks.0", changed(latency={"ranks": [1]})),
     ("latency.ranks", changed(latency={"ranks": [2, 2]})),
     ("report.confidence", changed(report={"confidence": 95})),
     (
         "variants",
-        changed(variants=GOOD["variants"] | {"dense-again": {"method": "last-n", "depth": 3}}),
+        changed(variants=GOOD["variants"] | {"dense-control": {"method": "last-n", "depth": 3}}),
     ),
     ("variants", changed(variants={"dense": {"method": "shortgpt", "depth": 3}})),
     ("variants.mine.method", with_variant(method="shortgtp", depth=3)),
@@ -127,15 +128,15 @@ def test_configurations_of_the_project_are_accepted(project, name):
 def test_users_file_makes_its_tasks_jobs(project):
     """The test of WMT22 is refused above; with the file in place its jobs are planned."""
     config = changed(generation={"tasks": {"wmt22-de-en": None}})
-    own = project.folder / "data" / "wmt22.de-en.jsonl"
-    own.parent.mkdir()
-    own.write_text('{"source": "Ja.", "reference": "Yes."}\n')
+    examples = project.folder / "data" / "wmt22.de-en.jsonl"
+    examples.parent.mkdir()
+    examples.write_text('{"source": "Ja.", "reference": "Yes."}\n')
     try:
         done = project.snakemake("--dry-run", "--configfile", str(project.write_config(config)))
     finally:
-        own.unlink()
-        own.parent.rmdir()
+        examples.unlink()
+        examples.parent.rmdir()
     assert done.returncode == 0, done.stdout
     jobs = [line.split() for line in done.stdout.splitlines()]
-    assert ["pairs", "1"] in jobs
+    assert ["examples", "1"] in jobs
     assert ["generation", "1"] in jobs

@@ -18,7 +18,7 @@ from benchmarks.cost_model.machine import load_machine
 from benchmarks.cost_model.model_shapes import ModelShape
 from benchmarks.cost_model.step_time import StepWorkload, dense_s
 
-AGGREGATES = {"all", "run_config", "draw_report", "time_variants"}
+AGGREGATES = {"all", "run_record", "draw_report", "time_variants"}
 
 
 @pytest.fixture(scope="module")
@@ -123,8 +123,8 @@ def test_imported_module_reruns_what_imports_it(project):
     with edited(
         project,
         "benchmarks/accuracy/phase_aware_scoring.py",
-        "HEAD_TOKENS = 512",
-        "HEAD_TOKENS = 256",
+        "LOGITS_CHUNK = 512",
+        "LOGITS_CHUNK = 256",
     ):
         rules = {rule for rule, _ in measured(project)}
     # Searches score too: early exit takes its thresholds from scored text.
@@ -163,12 +163,12 @@ def test_shell_command_reruns_its_rule(project):
 
 
 def test_touched_but_identical_source_reruns_nothing(project):
-    os.utime(project.folder / "reports" / "page.html.j2")
+    os.utime(project.folder / "reports" / "page" / "page.html.j2")
     assert planned(project) == set()
 
 
 def test_changed_source_reruns_its_rule(project):
-    with edited(project, "reports/page.html.j2", "</html>", "<!-- changed --></html>"):
+    with edited(project, "reports/page/page.html.j2", "</html>", "<!-- changed --></html>"):
         assert planned(project) == {("draw_report", ""), ("all", "")}
 
 

@@ -29,9 +29,9 @@ def test_absent_device_is_skipped_up_to_the_report(tiny_llama, tmp_path, monkeyp
     perplexities = [read_result(path) for path in folder.glob("perplexity/*.json")]
     latencies = [read_result(path) for path in folder.glob("latency/*/*/*.json")]
     assert {result.variant for result in perplexities} == {"dense", "short"}
-    assert {(result.path, result.variant) for result in latencies} == {
+    assert {(result.backend.name, result.variant) for result in latencies} == {
         ("engine", "dense"),
-        ("engine", "dense-again"),
+        ("engine", "dense-control"),
         ("engine", "short"),
         ("ranks-2", "dense"),
         ("ranks-2", "short"),

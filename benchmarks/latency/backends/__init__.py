@@ -28,6 +28,6 @@ def configured_backends(latency: LatencySection) -> list[Backend]:
     for kind in latency.backends:
         if kind not in kinds:
             raise ValueError(
-                f"latency.backends: {kind!r} is unknown; use one of {', '.join(sorted(kinds))}"
+                f"config: latency.backends: {kind!r} is unknown; use one of {', '.join(sorted(kinds))}"
             )
     return [backend for kind in latency.backends for backend in kinds[kind].configured(latency)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from reports.data.results_folder import Results
+from reports.data.results import Results
 from reports.estimates.estimates import Estimates
 from reports.page.section import PageSection
 from reports.page.sections import (

@@ -11,7 +11,7 @@ import pandas as pd
 from reports.claims.checks import judge
 from reports.claims.registry import Claim, ClaimConditions, Quantity, load_publications
 from reports.claims.verdicts import ClaimEvidence, Finding, Verdict, committed_benches
-from reports.data.results_folder import Results
+from reports.data.results import Results
 from reports.estimates.estimates import Estimates
 from reports.page.section import Facts, Fold, PageSection
 from reports.tables.table import Table

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from reports.data.results_folder import Results
+from reports.data.measured_on import latency_setting
+from reports.data.results import Results
 from reports.estimates.estimates import Estimates
 from reports.figures import pareto, step_breakdown
 from reports.figures.decode_latency import latency_figure
@@ -11,7 +12,6 @@ from reports.figures.speed_by_group_size import speed_by_group_size
 from reports.page.section import Block, Drawing, Facts, PageSection
 from reports.tables.latency import latency_table
 from reports.tables.realised_speedup import realised_table
-from reports.text import background
 from reports.text.latency_checks import checks
 
 READING = (
@@ -38,7 +38,7 @@ def section(results: Results, estimates: Estimates) -> PageSection:
         "what ran it, colours the family. Grey: depth over full depth, what the depth alone would "
         "give; grouped plans need a rank for each member of a group to come near it. Hollow: its "
         "accuracy was not measured. "
-        f"{background.latency_setting(results)}",
+        f"{latency_setting(results)}",
         lambda: latency_figure(results, estimates.latencies, estimates.qualities),
     )
     return PageSection(
@@ -67,7 +67,7 @@ def _more(results: Results, estimates: Estimates) -> list[Drawing]:
         "Perplexity and accuracy against the time of a decoded token",
         "Down and to the left is better above, up and to the left below; both intervals are drawn. "
         "Variants beyond twenty times the dense perplexity are left out above, those without "
-        f"accuracy below. {background.latency_setting(results)}",
+        f"accuracy below. {latency_setting(results)}",
         lambda: quality_by_latency(
             results, estimates.perplexities, estimates.accuracies, estimates.latencies
         ),

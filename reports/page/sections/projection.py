@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.cost_model.machine import load_machine
-from reports.data.results_folder import Results
+from reports.data.results import Results
 from reports.estimates.estimates import Estimates
 from reports.figures import break_even_map
 from reports.page.section import Drawing, Fold, PageSection

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from reports.data.results_folder import Results
+from reports.data.results import Results
 from reports.estimates.estimates import Estimates
 from reports.estimates.rule_curves import rule_curves
 from reports.figures.rule_curves import rule_panels
 from reports.page.section import Drawing, PageSection
-from reports.tables.rules import curves_table, searched_findings, searched_table
+from reports.tables.rules import curves_table, searched_table
 from reports.tables.scores import FIRST_TOKEN
+from reports.text.summary import searched_findings
 
 
 def section(results: Results, estimates: Estimates) -> PageSection | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reports.data.results_folder import Results
+from reports.data.results import Results
 from reports.estimates.estimates import Estimates
 from reports.page.section import Fold, PageSection
 from reports.tables import scores

@@ -92,7 +92,7 @@ def test_likeliest_continuation_is_greedy(plan):
 def test_head_in_small_parts_changes_nothing(monkeypatch, head_tokens):
     scored = Scored(SKIPPING)
     requests = [ScoreRequest((1, 2), (3, 4, 5, 6, 7)), ScoreRequest((1, 2), (8, 9, 10, 11))]
-    monkeypatch.setattr(phase_aware_scoring, "HEAD_TOKENS", head_tokens)
+    monkeypatch.setattr(phase_aware_scoring, "LOGITS_CHUNK", head_tokens)
     scored.check(score_requests(scored.model, requests), requests)
 
 

@@ -12,7 +12,7 @@ from benchmarks.accuracy.text_generation import (
     encode_prompt,
     load_variant_engine,
     measure_generation,
-    write_answers,
+    generate_answers,
 )
 from benchmarks.config.generation_tasks import GENERATION_TASKS
 from benchmarks.models.load_model import load_planned
@@ -129,27 +129,27 @@ def test_schedule_is_what_writes(variants, tokenizer, task, pairs):
     assert Schedule.from_dict(result.schedule) == falling.schedule
     engine = load_variant_engine(falling, "cpu", "float32")
     prompts = [prompt_of(tokenizer, source) for source in SOURCES]
-    alone = [write_answers(engine, tokenizer, [prompt], task)[0] for prompt in prompts]
+    alone = [generate_answers(engine, tokenizer, [prompt], task)[0] for prompt in prompts]
     assert [sample.tokens for sample in result.samples] == alone
     kept = kept_layers_plan(4, falling.plan.attending_layers, prompt_dense=True)
     least = load_variant_engine(replace(falling, schedule=None, plan=kept), "cpu", "float32")
-    assert [write_answers(least, tokenizer, [prompt], task)[0] for prompt in prompts] != alone
+    assert [generate_answers(least, tokenizer, [prompt], task)[0] for prompt in prompts] != alone
 
 
 def test_answers_end_with_an_end_token_or_a_stop_string(variants, tokenizer, task):
     engine = load_variant_engine(variants["dense"], "cpu", "float32")
     prompts = [prompt_of(tokenizer, source) for source in SOURCES]
-    whole = write_answers(engine, tokenizer, prompts, task)
+    whole = generate_answers(engine, tokenizer, prompts, task)
     assert {len(answer) for answer in whole} == {NEW}
     end = whole[1][3]
     engine.config.eos_token_id = [end]
-    for answer, cut in zip(whole, write_answers(engine, tokenizer, prompts, task), strict=True):
+    for answer, cut in zip(whole, generate_answers(engine, tokenizer, prompts, task), strict=True):
         assert cut == answer[: answer.index(end) + 1 if end in answer else NEW]
     engine.config.eos_token_id = None
     text = tokenizer.decode(whole[2])
     stop = text.lstrip()[4]
     stopped = task.model_copy(update={"stop": [stop]})
-    answer = write_answers(engine, tokenizer, prompts, stopped)[2]
+    answer = generate_answers(engine, tokenizer, prompts, stopped)[2]
     assert answer == whole[2][: len(answer)]
     assert len(answer) < NEW
     assert answer_text(tokenizer, answer, [stop]) == text.lstrip().split(stop)[0].rstrip()
@@ -192,6 +192,6 @@ def test_merged_layers_write(variants, tokenizer, task):
     merged = load_variant_engine(replace(removed, merges=(merge,)), "cpu", "float32")
     plain = load_variant_engine(removed, "cpu", "float32")
     prompts = [prompt_of(tokenizer, source) for source in SOURCES]
-    assert write_answers(merged, tokenizer, prompts, task) != write_answers(
+    assert generate_answers(merged, tokenizer, prompts, task) != generate_answers(
         plain, tokenizer, prompts, task
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.results.statistics import Bootstrap, Estimate
-from reports.tables import number_format
+from reports.data import number_format
 
 BOOTSTRAP = Bootstrap(confidence=0.95, resamples=1999, seed=0)
 

@@ -5,37 +5,33 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 
-import made_up_results
 import numpy as np
 import pytest
-from made_up_results import LAYERS, fill, latency_result, write
+from made_up_results import LAYERS, VARIANTS, MadeUpRun, write_json
 
-from benchmarks.results.measurements import MultipleChoiceResult, write_result
-from cqil.plan import dense_plan, kept_layers_plan, uniform_plan
+from benchmarks.results.measurements import MultipleChoiceResult, read_result, write_result
+from cqil.plan import kept_layers_plan, uniform_plan
 from reports.claims.checks import judge
 from reports.claims.registry import load_publications
 from reports.claims.verdicts import ClaimEvidence, Verdict, committed_benches
-from reports.data.results_folder import load_results
+from reports.data.load_results import load_results
 from reports.estimates.estimates import Estimates
 
 CLAIMS = {claim.id: claim for work in load_publications() for claim in work.claims}
 CONFIRMED, CONTRADICTED = Verdict.CONFIRMED, Verdict.CONTRADICTED
 UNDECIDED, NOT_TESTED = Verdict.UNDECIDED, Verdict.NOT_TESTED
 PAIRS = uniform_plan(LAYERS, 2, 6, 2)
-ALONE = {"dense": ("dense", "dense", {}, dense_plan(LAYERS))}
+ALONE = {"dense": VARIANTS["dense"]}
 KEPT = kept_layers_plan(LAYERS, [0, 1, 2, 5])
 
 
 @pytest.fixture
-def results(tmp_path, monkeypatch):
+def results(tmp_path):
     """Makes a folder of dense and these variants, each with a loss in nats a token."""
 
     def make(variants, losses):
-        monkeypatch.setattr(made_up_results, "PLANS", ALONE | variants)
-        monkeypatch.setattr(
-            made_up_results, "NLL", {"dense": 3.0} | dict(zip(variants, losses, strict=True))
-        )
-        return fill(tmp_path)
+        losses = {"dense": 3.0} | dict(zip(variants, losses, strict=True))
+        return MadeUpRun(ALONE | variants, losses).fill(tmp_path)
 
     return make
 
@@ -92,13 +88,13 @@ SKIPPING = (
         ),
         (
             "lp-two-way-helps",
-            GROUPS | {"lp": bypassed("two-way", "layer-parallel", "order")},
+            GROUPS | {"lp": bypassed("two-way", "layer-parallel", "reordering")},
             (4, 3.5),
             CONFIRMED,
         ),
         (
             "lp-two-way-helps",
-            GROUPS | {"lp": bypassed("two-way", "layer-parallel", "order")},
+            GROUPS | {"lp": bypassed("two-way", "layer-parallel", "reordering")},
             (4, 5),
             CONTRADICTED,
         ),
@@ -135,7 +131,7 @@ def test_laco_rules_that_agree_decide_nothing(results, monkeypatch):
 
 
 def wrong_everywhere(folder, name):
-    path = folder / "choices" / "few" / f"{name}.json"
+    path = folder / "multiple_choice" / "few" / f"{name}.json"
     data = json.loads(path.read_text())
     for sample in data["samples"]:
         sample["acc"] = 0
@@ -144,7 +140,7 @@ def wrong_everywhere(folder, name):
 
 
 def test_accuracy_kept(results):
-    folder = results({"lp": bypassed("two-way", "layer-parallel", "order")}, (4,))
+    folder = results({"lp": bypassed("two-way", "layer-parallel", "reordering")}, (4,))
     assert verdict(folder, "lp-keeps-accuracy").verdict == NOT_TESTED
     assert verdict(folder, "lp-keeps-accuracy", speedup=2).verdict == CONFIRMED
     assert verdict(folder, "lp-keeps-accuracy", speedup=2, share=1).verdict == UNDECIDED
@@ -154,14 +150,14 @@ def test_accuracy_kept(results):
     assert "lp keeps 0.0 [" in found.sentence
 
 
-def timed(folder, name, path, seconds):
-    """Overwrites the times of one variant and path."""
-    result = latency_result(name, path)
+def timed(folder, name, backend, seconds):
+    """Overwrites the times of one variant on one backend."""
+    path = folder / "latency" / backend / "b1-p8" / f"{name}.json"
+    result = read_result(path)
     samples = [
-        s.model_copy(update={"seconds": seconds * (1 + s.round / 100)}) for s in result.samples
+        [seconds * (1 + number / 100) for _ in steps] for number, steps in enumerate(result.samples)
     ]
-    result = result.model_copy(update={"samples": samples})
-    write_result(folder / "latency" / path / "b1-p8" / f"{name}.json", result)
+    write_result(path, result.model_copy(update={"samples": samples}))
 
 
 @pytest.mark.parametrize(
@@ -243,7 +239,7 @@ def cosines(neighbours):
     ],
 )
 def test_similarity_by_depth(folder, neighbours, expected):
-    write(folder / "similarity.json", cosines(neighbours))
+    write_json(folder / "similarity.json", cosines(neighbours))
     assert verdict(folder, "cqil-similar-inputs").verdict == expected
     (folder / "similarity.json").unlink()
     assert verdict(folder, "cqil-similar-inputs").verdict == NOT_TESTED
@@ -263,7 +259,7 @@ def test_where_groups_lose_least(folder, grids, expected):
     for number, losses in enumerate(grids):
         grid = [{"start": s, "end": s + 4, "nll": loss} for s, loss in enumerate(losses)]
         data = {"group_size": 2, "depth": 4, "grid": grid, "start": 1}
-        write(folder / "search" / f"{number}.json", data)
+        write_json(folder / "search" / f"{number}.json", data)
     assert verdict(folder, "cqil-middle-insensitive").verdict == expected
 
 

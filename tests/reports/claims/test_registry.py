@@ -13,7 +13,7 @@ from reports.claims.section import MEANINGS, judged_claims, summary
 from reports.claims.checks import CHECKS, check_of, judge
 from reports.claims.registry import CONFIDENCES, Claim, load_publications
 from reports.claims.verdicts import ClaimEvidence, Verdict
-from reports.data.results_folder import load_results
+from reports.data.load_results import load_results
 from reports.estimates.estimates import Estimates
 
 CLAIMS = {claim.id: claim for work in load_publications() for claim in work.claims}

@@ -2,53 +2,52 @@
 
 from __future__ import annotations
 
-import json
 import math
 
-import made_up_results
 import pytest
+from made_up_results import LAYERS, LOSSES, VARIANTS, MadeUpRun, MadeUpVariant, write_json
+from rendered_page import rendered_page
 
+from benchmarks.results.files import read_json
 from benchmarks.results.measurements import write_result
 from cqil.plan import dense_plan
-from reports.data.results_folder import load_results
+from reports.data.load_results import load_results
 from reports.estimates.realised_speedup import realised_speedups, requested
-from reports.page.page import write_report
 from reports.tables.realised_speedup import realised_table
 
-RULE = {"criterion": "softmax-gap", "threshold": 0.9, "least": 1}
+RULE = {"criterion": "softmax-gap", "threshold": 0.9, "min_layers": 1}
 OPTIONS = {"criterion": "softmax-gap", "depth": 2}
+EARLY = MadeUpVariant("skipping", "early-exit", OPTIONS, dense_plan(LAYERS))
+RUN = MadeUpRun(VARIANTS | {"early": EARLY}, LOSSES | {"early": 4.0})
 
 
 @pytest.fixture
-def early(monkeypatch, tmp_path):
+def early(tmp_path):
     """The made-up folder, with a variant whose tokens leave after 2.5 layers, timed ones 1.5."""
-    plan = ("skipping", "early-exit", OPTIONS, dense_plan(made_up_results.LAYERS))
-    monkeypatch.setitem(made_up_results.PLANS, "early", plan)
-    monkeypatch.setitem(made_up_results.NLL, "early", 4.0)
-    folder = made_up_results.fill(tmp_path)
+    folder = RUN.fill(tmp_path)
     manifest = folder / "variants" / "early.json"
-    text = manifest.read_text()
-    made_up_results.write(manifest, json.loads(text) | {"early_exit": RULE})
-    scored = made_up_results.perplexity_result("early")
+    write_json(manifest, read_json(manifest) | {"early_exit": RULE})
+    scored = RUN.perplexity_result("early")
     samples = [s.model_copy(update={"layers": 2 + n % 2}) for n, s in enumerate(scored.samples)]
     rewrite(folder / "perplexity" / "early.json", scored, samples=samples)
-    rewrite(folder / "choices" / "few" / "early.json", made_up_results.choices_result("early"))
-    ranks = made_up_results.latency_result("early", "ranks-2")
+    choices = RUN.multiple_choice_result("early")
+    rewrite(folder / "multiple_choice" / "few" / "early.json", choices)
+    ranks = RUN.latency_result("early", "ranks-2")
     skipped = {"status": "skipped", "reason": "early_exit: one rank", "samples": []}
     rewrite(folder / "latency" / "ranks-2" / "b1-p8" / "early.json", ranks, **skipped)
-    timed = made_up_results.latency_result("early")
+    timed = RUN.latency_result("early")
+    # The prefill is dense's; decode steps take a quarter, a half and three quarters of it.
     samples = [
-        s.model_copy(update={"seconds": s.seconds * (1 if s.step == 0 else s.step / 4)})
-        for s in timed.samples
+        [seconds * (1 if step == 0 else step / 4) for step, seconds in enumerate(steps)]
+        for steps in timed.samples
     ]
-    rewrite(
-        folder / "latency" / "engine" / "b1-p8" / "early.json", timed, samples=samples, layers=1.5
-    )
+    path = folder / "latency" / "engine" / "b1-p8" / "early.json"
+    rewrite(path, timed, samples=samples, layers=1.5)
     return folder
 
 
-def rewrite(path, result, **changed):
-    write_result(path, result.model_copy(update={"early_exit": RULE} | changed))
+def rewrite(path, result, **changes):
+    write_result(path, result.model_copy(update={"early_exit": RULE} | changes))
 
 
 def test_speedups_are_of_dense_over_the_variant_round_by_round(early):
@@ -90,10 +89,11 @@ def test_table_and_page_say_what_was_reached(early):
     assert cells["end to end, % of requested"] == "53.3"
     assert "Imaginary CPU" in table.note
     assert "random tokens" in table.note
-    page = write_report(early, early / "out").read_text()
+    page = rendered_page(early)
     assert "Requested and realised speed-up" in page
     assert "×1.60" in page
-    assert (early / "out" / "tables" / "realised.csv").exists()
+    assert early / "out" / "realised.csv" in table.write(early / "out")
+    assert (early / "out" / "realised.csv").exists()
 
 
 def test_tokens_that_all_run_the_plan_need_no_word_on_random_text(folder):
@@ -111,7 +111,7 @@ def test_depth_is_what_tokens_of_the_texts_ran(early):
 
 
 def test_a_result_of_another_rule_is_refused(early):
-    write_result(early / "perplexity" / "early.json", made_up_results.perplexity_result("early"))
+    write_result(early / "perplexity" / "early.json", RUN.perplexity_result("early"))
     with pytest.raises(ValueError, match=r"early\.json: measured with another plan"):
         load_results(early)
 
@@ -121,5 +121,4 @@ def test_nothing_is_drawn_without_times_to_compare(folder, gone):
     for path in (folder / "latency").glob(gone):
         path.unlink()
     assert realised_speedups(load_results(folder)).empty
-    page = write_report(folder, folder / "out").read_text()
-    assert "Requested and realised" not in page
+    assert "Requested and realised" not in rendered_page(folder)

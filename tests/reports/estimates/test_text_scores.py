@@ -1,25 +1,25 @@
 """The report's section on written texts: corpus scores, paired differences, what is not there."""
 
-import json
-
 import numpy as np
 import pytest
 import sacrebleu
-from made_up_results import PLANS, fields, fill, write
+from made_up_results import VARIANTS, MadeUpRun
+from rendered_page import rendered_page
 
 from benchmarks.config.generation_tasks import GENERATION_TASKS
 from benchmarks.results.measurements import GenerationResult, GenerationSample, write_result
 from benchmarks.results.text_metrics import score_text
 from cqil.plan import kept_layers_plan
 from cqil.plan.schedule import Schedule
-from reports.data.results_folder import load_results
+from reports.data.load_results import load_results
 from reports.estimates.text_scores import generations
-from reports.page.page import write_report
 from reports.tables.text_scores import generation_table
 
 REFERENCES = [f"the cat number {n} sat on the mat over there today" for n in range(8)]
 WORSE = [r.replace("the mat", "a dog") if n % 2 else r for n, r in enumerate(REFERENCES)]
-FALLING = Schedule((kept_layers_plan(6, range(6), prompt_dense=True), PLANS["skipping"][3]), (0, 2))
+FALLING = Schedule(
+    (kept_layers_plan(6, range(6), prompt_dense=True), VARIANTS["skipping"].plan), (0, 2)
+)
 
 
 def result(name, task, texts, schedule=None):
@@ -34,20 +34,23 @@ def result(name, task, texts, schedule=None):
         for n, (text, reference) in enumerate(zip(texts, REFERENCES, strict=True))
     ]
     return GenerationResult(
-        **fields(name), workload={}, task=task, task_version=1, schedule=schedule, samples=samples
+        **MadeUpRun().result_fields(name),
+        workload={},
+        task=task,
+        task_version=1,
+        schedule=schedule,
+        samples=samples,
     )
 
 
 @pytest.fixture
 def written(tmp_path):
     """A run where dense writes as the references say but for one word, and all others worse."""
-    folder = fill(tmp_path)
-    config = json.loads((folder / "config.json").read_text())
     tasks = {"fr-en": 8, "aclsum": 8}
-    write(folder / "config.json", config | {"generation": {"tasks": tasks}})
+    folder = MadeUpRun(generation_tasks=tasks).fill(tmp_path)
     dense = [text.replace("today", "now") for text in REFERENCES]
     for task in tasks:
-        for name in PLANS:
+        for name in VARIANTS:
             texts = dense if name == "dense" else WORSE
             schedule = FALLING.to_dict() if name == "skipping" else None
             path = folder / "generation" / task / f"{name}.json"
@@ -60,58 +63,61 @@ def rows(folder):
 
 
 def test_bleu_is_the_corpus_score_and_its_difference_is_paired(written):
-    found = rows(written)
+    scores = rows(written)
     bleu = {}
     for name, texts in (("dense", [r.replace("today", "now") for r in REFERENCES]),
                         ("pairs", WORSE)):  # fmt: skip
         bleu[name] = sacrebleu.corpus_bleu(texts, [REFERENCES]).score
-        assert found.loc["fr-en", name]["bleu"].value == pytest.approx(bleu[name])
-    gap = found.loc["fr-en", "pairs"]["bleu_difference"]
+        assert scores.loc["fr-en", name]["bleu"].value == pytest.approx(bleu[name])
+    gap = scores.loc["fr-en", "pairs"]["bleu_difference"]
     assert gap.value == pytest.approx(bleu["pairs"] - bleu["dense"])
     assert gap.low < gap.value < gap.high
-    same = found.loc["fr-en", "dense"]["bleu_difference"]
-    assert (same.value, same.low, same.high) == (0, 0, 0)
+    to_itself = scores.loc["fr-en", "dense"]["bleu_difference"]
+    assert (to_itself.value, to_itself.low, to_itself.high) == (0, 0, 0)
 
 
 def test_means_are_over_documents(written):
-    found = rows(written).loc["aclsum", "pairs"]
+    scores = rows(written).loc["aclsum", "pairs"]
     expected = [
         score_text(GENERATION_TASKS["aclsum"], t, r) for t, r in zip(WORSE, REFERENCES, strict=True)
     ]
     for name in ("rouge1", "rouge2", "rougeL"):
-        assert found[name].value == pytest.approx(np.mean([own[name] for own in expected]))
-    assert np.isnan(found["bleu"].value)
+        mean = np.mean([document_scores[name] for document_scores in expected])
+        assert scores[name].value == pytest.approx(mean)
+    assert np.isnan(scores["bleu"].value)
 
 
 def test_nearness_to_dense_is_of_texts_not_of_references(written):
-    found = rows(written).loc["fr-en"]
-    assert found.loc["dense"]["near_dense"].value == 100
-    assert found.loc["dense"]["same"].value == 1
-    assert found.loc["pairs"]["near_dense"].value < 95
-    assert found.loc["pairs"]["same"].value == 0
+    scores = rows(written).loc["fr-en"]
+    assert scores.loc["dense"]["near_dense"].value == 100
+    assert scores.loc["dense"]["same"].value == 1
+    assert scores.loc["pairs"]["near_dense"].value < 95
+    assert scores.loc["pairs"]["same"].value == 0
 
 
 def test_decode_depth_follows_the_schedule(written):
-    found = rows(written).loc["fr-en"]["decode_depth"]
-    assert found["dense"] == 6
-    assert found["removed"] == 4
+    depths = rows(written).loc["fr-en"]["decode_depth"]
+    assert depths["dense"] == 6
+    assert depths["removed"] == 4
     steps = len(WORSE[0].split()) - 1
-    assert found["skipping"] == pytest.approx((2 * 6 + (steps - 2) * 4) / steps, rel=0.02)
+    assert depths["skipping"] == pytest.approx((2 * 6 + (steps - 2) * 4) / steps, rel=0.02)
 
 
 def test_page_has_the_section_and_the_files(written):
-    html = write_report(written, written / "out").read_text()
-    assert '<section id="generation">' in html
-    assert 'href="#generation"' in html
-    assert (written / "out" / "tables" / "generation.csv").exists()
-    shown = generation_table(load_results(written), generations(load_results(written))).shown
+    page = rendered_page(written)
+    assert '<section id="generation">' in page
+    assert 'href="#generation"' in page
+    results = load_results(written)
+    table = generation_table(results, generations(results))
+    assert written / "out" / "generation.csv" in table.write(written / "out")
+    assert (written / "out" / "generation.csv").exists()
+    shown = table.shown
     assert list(shown["task"]) == ["fr-en"] * 5 + ["aclsum"] * 5
     assert {"BLEU", "chrF", "ROUGE-L", "BLEU − dense", "near dense"} < set(shown.columns)
 
 
 def test_scores_that_no_task_has_are_no_columns(written):
-    config = json.loads((written / "config.json").read_text())
-    write(written / "config.json", config | {"generation": {"tasks": {"fr-en": 8}}})
+    MadeUpRun(generation_tasks={"fr-en": 8}).write_run_record(written)
     results = load_results(written)
     shown = generation_table(results, generations(results)).shown
     assert "BLEU" in shown.columns
@@ -119,7 +125,7 @@ def test_scores_that_no_task_has_are_no_columns(written):
 
 
 def test_a_text_that_was_not_written_says_so(written):
-    gone = fields("pairs") | {"status": "failed", "reason": "out of memory"}
+    gone = MadeUpRun().result_fields("pairs") | {"status": "failed", "reason": "out of memory"}
     failed = GenerationResult(**gone, workload={}, task="fr-en", task_version=1, samples=[])
     write_result(written / "generation" / "fr-en" / "pairs.json", failed)
     results = load_results(written)

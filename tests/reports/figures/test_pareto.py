@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from reports.data.results_folder import load_results
+from reports.data.load_results import load_results
 from reports.estimates import quality
 from reports.estimates.latency import latency_estimates
 from reports.figures.pareto import front, pareto, pareto_points

@@ -3,17 +3,16 @@
 import re
 from dataclasses import replace
 
-import made_up_results
 import numpy as np
 import pytest
+from made_up_results import LAYERS, VARIANTS, MadeUpRun
 
 from cqil.plan import kept_layers_plan, uniform_plan
-from reports.data.results_folder import load_results
+from reports.data.load_results import load_results
 from reports.estimates.estimates import Estimates
 from reports.figures import rule_curves
 from reports.page.sections import quality, rules
 
-LAYERS = made_up_results.LAYERS
 RULES = {
     "uniform-5": ("cqil", "uniform", {"group_size": 2}, uniform_plan(LAYERS, 2, 4, 2)),
     "uniform-4": ("cqil", "uniform", {"group_size": 2}, uniform_plan(LAYERS, 1, 5, 2)),
@@ -23,7 +22,7 @@ RULES = {
     "sleb-4": ("removal", "sleb", {}, kept_layers_plan(LAYERS, [0, 1, 2, 5])),
     "last-5": ("removal", "last-n", {}, kept_layers_plan(LAYERS, [0, 1, 2, 3, 4])),
 }
-NLL = {
+LOSSES = {
     "uniform-5": 3.3,
     "uniform-4": 3.4,
     "dynamic-5": 3.2,
@@ -35,11 +34,9 @@ NLL = {
 
 
 @pytest.fixture
-def results(tmp_path, monkeypatch):
-    dense = {"dense": made_up_results.PLANS["dense"]}
-    monkeypatch.setattr(made_up_results, "PLANS", dense | RULES)
-    monkeypatch.setattr(made_up_results, "NLL", {"dense": 3.0} | NLL)
-    return load_results(made_up_results.fill(tmp_path))
+def results(tmp_path):
+    run = MadeUpRun({"dense": VARIANTS["dense"]} | RULES, {"dense": 3.0} | LOSSES)
+    return load_results(run.fill(tmp_path))
 
 
 def test_a_line_is_a_rule_that_was_measured_at_two_depths(results):

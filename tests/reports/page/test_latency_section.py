@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
-from made_up_results import CONDITIONS, LATENCY, PLANS, latency_result, write
+from made_up_results import LATENCY, MACHINE_STATE, VARIANTS, MadeUpRun
 
-from benchmarks.config.sections import LatencySection
-from benchmarks.latency.targets import latency_targets
 from benchmarks.results.measurements import write_result
-from reports.data.results_folder import load_results
+from reports.data.load_results import load_results
 from reports.estimates import quality
 from reports.estimates.latency import latency_estimates
 from reports.figures import decode_latency
@@ -37,14 +36,15 @@ def table(folder):
 
 def rewritten(folder, name, path="engine", **changes):
     """Changes one result file."""
-    result = latency_result(name, path).model_copy(update=changes)
+    result = MadeUpRun().latency_result(name, path).model_copy(update=changes)
     write_result(folder / "latency" / path / WORK / f"{name}.json", result)
 
 
 def scaled(name, factors):
     """The samples of a variant with each round slowed by its factor."""
-    samples = latency_result(name).samples
-    return [s.model_copy(update={"seconds": factors[s.round] * s.seconds}) for s in samples]
+    samples = MadeUpRun().latency_result(name).samples
+    pairs = zip(factors, samples, strict=True)
+    return [[factor * seconds for seconds in steps] for factor, steps in pairs]
 
 
 def test_table_holds_every_path(folder):
@@ -77,7 +77,7 @@ def test_times_stand_beside_what_they_cost(folder):
 
 
 def test_a_variant_without_accuracy_is_marked_and_hollow(folder):
-    for path in (folder / "perplexity" / "pairs.json", folder / "choices" / "few" / "pairs.json"):
+    for path in (folder / "perplexity" / "pairs.json", folder / "multiple_choice" / "few" / "pairs.json"):
         path.unlink()
     _, shown = table(folder)
     assert shown.loc[("pairs", "one device"), "perplexity / dense"] == "no accuracy"
@@ -109,13 +109,10 @@ def test_a_path_that_was_skipped_says_so(folder):
 
 def grid(folder):
     """A second workload, and a mode that was skipped throughout."""
-    section = LATENCY | {"batch": [1, 2], "modes": ["eager", "cuda_graph"]}
-    config = json.loads((folder / "config.json").read_text())
-    write(folder / "config.json", config | {"latency": section})
-    for path, work, name in latency_targets(PLANS, LatencySection(**section)):
-        if "cuda_graph" not in path:
-            place = folder / "latency" / path / work / f"{name}.json"
-            write_result(place, latency_result(name, path, work))
+    latency = LATENCY | {"batch": [1, 2], "modes": ["eager", "cuda_graph"]}
+    MadeUpRun(latency=latency).fill(folder)
+    for mode in (folder / "latency").glob("*-cuda_graph"):
+        shutil.rmtree(mode)
     return folder
 
 
@@ -128,31 +125,32 @@ def test_every_workload_is_shown_and_a_mode_without_numbers_is_not(folder):
         figure = decode_latency.latency_figure(*parts(folder))
     assert [axes.get_title(loc="right") for axes in figure.axes] == ["b1-p8", "b2-p8"]
     page = write_report(folder, folder / "out").read_text()
-    assert "latency/engine-graph/b1-p8" in page
+    assert "latency/engine-cuda_graph/b1-p8" in page
     assert "batch 1 or 2" in page
 
 
 def test_a_mode_is_compared_with_dense_in_that_mode(folder):
     """Here graphs take a third of the eager time, whatever the variant."""
+    grid(folder)
     for name in ("dense", "pairs"):
-        samples = [s.model_copy(update={"seconds": s.seconds / 3}) for s in scaled(name, [1] * 4)]
-        result = latency_result(name).model_copy(update={"path": "engine-graph"})
-        place = grid(folder) / "latency" / "engine-graph" / WORK / f"{name}.json"
-        write_result(place, result.model_copy(update={"samples": samples}))
+        result = MadeUpRun().latency_result(name, "engine-cuda_graph")
+        samples = [[seconds / 3 for seconds in steps] for steps in result.samples]
+        path = folder / "latency" / "engine-cuda_graph" / WORK / f"{name}.json"
+        write_result(path, result.model_copy(update={"samples": samples}))
     rows = latency_estimates(load_results(folder)).set_index(
         ["variant", "backend", "workload", "phase"]
     )
     ratios = rows["ratio"].xs((WORK, "decode"), level=["workload", "phase"])
-    assert ratios["dense", "engine-graph"].value == 1
-    assert ratios["pairs", "engine-graph"].value == ratios["pairs", "engine"].value
+    assert ratios["dense", "engine-cuda_graph"].value == 1
+    assert ratios["pairs", "engine-cuda_graph"].value == ratios["pairs", "engine"].value
     _, shown = table(folder)
-    assert shown.loc[("removed", "one device, in a graph"), "decode / dense"] == "missing"
+    assert shown.loc[("removed", "one device, in a CUDA graph"), "decode / dense"] == "missing"
 
 
 def test_a_result_of_another_workload_is_refused(folder):
-    other = latency_result("pairs", workload="b2-p8")
+    other = MadeUpRun().latency_result("pairs", workload="b2-p8")
     write_result(folder / "latency" / "engine" / WORK / "pairs.json", other)
-    with pytest.raises(ValueError, match=r"pairs\.json: measured on engine/b2-p8; delete"):
+    with pytest.raises(ValueError, match=r"pairs\.json: measured as latency/engine/b2-p8; delete"):
         load_results(folder)
 
 
@@ -169,11 +167,11 @@ def test_dense_twice_is_no_difference(folder):
 
 
 def test_dense_that_differs_from_itself_is_a_warning_on_the_page(folder):
-    rewritten(folder, "dense-again", samples=scaled("dense", [1.1] * 4))
+    rewritten(folder, "dense-control", samples=scaled("dense", [1.1] * 4))
     assert "Warning: dense differs from itself (prefill, decode" in str(findings(folder))
     assert "Warning: dense differs from itself" in write_report(folder, folder / "o").read_text()
     _, shown = table(folder)
-    assert shown.loc[("dense-again", "one device"), "decode / dense"].startswith("×1.10 [")
+    assert shown.loc[("dense-control", "one device"), "decode / dense"].startswith("×1.10 [")
 
 
 @pytest.mark.parametrize(
@@ -185,36 +183,35 @@ def test_dense_that_differs_from_itself_is_a_warning_on_the_page(folder):
     ],
 )
 def test_the_page_says_why_rounds_ended(folder, stopped, text):
-    workload = latency_result("dense").workload | {"precision": 0.05, "budget_s": 9.5}
+    workload = MadeUpRun().latency_result("dense").workload | {"precision": 0.05, "budget_s": 9.5}
     rewritten(folder, "dense", stopped=stopped, workload=workload)
     assert findings(folder)["Rounds"].startswith(text)
 
 
 def test_warnings_of_the_machine_reach_the_page(folder):
-    loud = CONDITIONS.model_copy(update={"warnings": ["others were loud"]})
-    rewritten(folder, "dense", conditions=loud)
+    loud = MACHINE_STATE.model_copy(update={"warnings": ["others were loud"]})
+    rewritten(folder, "dense", machine_state=loud)
     assert "Warning: others were loud." in findings(folder)["The machine"]
 
 
 def test_marks_stand_behind_the_time(folder):
     """Nine rounds, every other one slower by half: two modes."""
-    base = latency_result("pairs").samples[:4]
+    first = MadeUpRun().latency_result("pairs").samples[0]
     samples = [
-        s.model_copy(update={"round": n, "seconds": s.seconds * (1.5 if n % 2 else 1 + n / 1000)})
-        for n in range(9)
-        for s in base
+        [seconds * (1.5 if number % 2 else 1 + number / 1000) for seconds in first]
+        for number in range(9)
     ]
-    twin = [s.model_copy(update={"seconds": 1 + s.round % 3 / 100}) for s in samples]
-    for name in PLANS:
+    twin = [[1 + number % 3 / 100] * len(first) for number in range(9)]
+    for name in VARIANTS:
         rewritten(folder, name, samples=samples if name == "pairs" else twin)
-    rewritten(folder, "dense-again", samples=twin)
+    rewritten(folder, "dense-control", samples=twin)
     _, shown = table(folder)
     assert shown.loc[("pairs", "one device"), "decode (TPOT), ms/token"].endswith("] †")
     assert shown.loc[("removed", "one device"), "decode (TPOT), ms/token"].endswith("]")
 
 
 def test_discordant_documents_are_counted_against_dense(folder):
-    place = folder / "choices" / "few" / "pairs.json"
+    place = folder / "multiple_choice" / "few" / "pairs.json"
     data = json.loads(place.read_text())
     for sample in data["samples"]:
         if sample["task"].startswith("mmlu"):
@@ -223,7 +220,7 @@ def test_discordant_documents_are_counted_against_dense(folder):
     rows = quality.accuracies(load_results(folder)).set_index(["variant", "task"])
     changed = rows.loc[("pairs", "mmlu")]
     # Dense has 4 of 10 right, so 6 are right here alone; two-sided: 2 / 2**6.
-    assert (changed["only_own"], changed["only_dense"]) == (6, 0)
+    assert (changed["only_variant"], changed["only_dense"]) == (6, 0)
     assert changed["p_value"] == pytest.approx(2 / 64)
     assert rows.loc[("pairs", "sciq")]["p_value"] == 1
     assert np.isnan(rows.loc[("dense", "mmlu")]["p_value"])

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import subprocess
 import sys
 
 import pytest
-from made_up_results import LAYERS, MODEL, latency_result, perplexity_result, write
+from made_up_results import LAYERS, MODEL, MadeUpRun
 
 from benchmarks.results.measurements import write_result
 from benchmarks.results.statistics import Estimate
 from cqil.plan import dense_plan
-from reports.data.results_folder import load_results
+from reports.data import number_format
+from reports.data.load_results import load_results
 from reports.estimates import comparisons, quality
 from reports.estimates import latency as times
 from reports.page.page import write_report
-from reports.tables import number_format, scores
+from reports.tables import scores
 from reports.text import summary
 
 WORK = "b1-p8"
@@ -105,39 +105,39 @@ def test_bypass_is_compared_over_the_same_groups(folder):
 
 
 def test_other_documents_are_refused(folder):
-    write_result(folder / "perplexity" / "pairs.json", perplexity_result("pairs", documents=4))
+    write_result(folder / "perplexity" / "pairs.json", MadeUpRun().perplexity_result("pairs", documents=4))
     with pytest.raises(ValueError, match=r"pairs\.json: documents differ from those of dense"):
         load_results(folder)
 
 
 def test_another_session_is_refused(folder):
-    other = latency_result("pairs").model_copy(update={"session": "other"})
+    other = MadeUpRun().latency_result("pairs").model_copy(update={"session": "other"})
     write_result(folder / "latency" / "engine" / WORK / "pairs.json", other)
     with pytest.raises(ValueError, match=r"pairs\.json: session differ"):
         load_results(folder)
 
 
 def test_another_session_of_another_path_is_refused(folder):
-    other = latency_result("pairs", "ranks-2").model_copy(update={"session": "other"})
+    other = MadeUpRun().latency_result("pairs", "ranks-2").model_copy(update={"session": "other"})
     write_result(folder / "latency" / "ranks-2" / WORK / "pairs.json", other)
     with pytest.raises(ValueError, match=r"ranks-2/b1-p8/pairs\.json: session differ"):
         load_results(folder)
 
 
 def test_a_result_of_another_path_is_refused(folder):
-    write_result(folder / "latency" / "ranks-2" / WORK / "pairs.json", latency_result("pairs"))
+    write_result(folder / "latency" / "ranks-2" / WORK / "pairs.json", MadeUpRun().latency_result("pairs"))
     with pytest.raises(ValueError, match=r"ranks-2/b1-p8/pairs\.json: measured on engine"):
         load_results(folder)
 
 
 def test_a_result_of_another_plan_is_refused(folder):
-    stale = perplexity_result("pairs").model_copy(update={"plan": dense_plan(LAYERS).to_dict()})
+    stale = MadeUpRun().perplexity_result("pairs").model_copy(update={"plan": dense_plan(LAYERS).to_dict()})
     write_result(folder / "perplexity" / "pairs.json", stale)
     with pytest.raises(ValueError, match=r"pairs\.json: measured with another plan"):
         load_results(folder)
 
 
-@pytest.mark.parametrize("gone", ["config.json", "variants/pairs.json"])
+@pytest.mark.parametrize("gone", ["run.json", "variants/pairs.json"])
 def test_a_missing_file_is_one_line(folder, gone):
     (folder / gone).unlink()
     with pytest.raises(ValueError, match=rf"{gone}: not found; .*run") as caught:
@@ -146,7 +146,7 @@ def test_a_missing_file_is_one_line(folder, gone):
 
 
 def test_a_folder_without_results_is_refused(folder):
-    for kind in ("perplexity/*", "choices/*/*", "latency/*/*/*"):
+    for kind in ("perplexity/*", "multiple_choice/*/*", "latency/*/*/*"):
         for path in folder.glob(kind):
             path.unlink()
     with pytest.raises(ValueError, match="holds no results"):
@@ -157,7 +157,7 @@ def test_a_folder_without_results_is_refused(folder):
 
 
 def test_a_skipped_result_shows_its_reason_and_no_number(folder):
-    skipped = perplexity_result("removed").model_copy(
+    skipped = MadeUpRun().perplexity_result("removed").model_copy(
         update={"status": "skipped", "reason": "no accelerator here", "samples": []}
     )
     write_result(folder / "perplexity" / "removed.json", skipped)
@@ -204,7 +204,7 @@ def test_same_results_give_same_files(folder):
         assert path.read_bytes() == (folder / "second" / name).read_bytes(), name
 
 
-@pytest.mark.parametrize("kept", ["perplexity", "choices", "latency"])
+@pytest.mark.parametrize("kept", ["perplexity", "multiple_choice", "latency"])
 def test_one_kind_of_result_is_enough(folder, kept):
     for path in folder.rglob("*/*.json"):
         if path.relative_to(folder).parts[0] not in (kept, "variants"):
@@ -214,8 +214,7 @@ def test_one_kind_of_result_is_enough(folder, kept):
 
 
 def test_a_run_without_latency_says_so(folder):
-    config = json.loads((folder / "config.json").read_text())
-    write(folder / "config.json", config | {"latency": None})
+    MadeUpRun(latency=None).write_run_record(folder)
     assert "This run leaves latency out." in write_report(folder, folder / "out").read_text()
 
 

@@ -9,11 +9,10 @@ import sys
 
 import pandas as pd
 import pytest
-from made_up_results import MODEL, PROVENANCE, write
+from made_up_results import MODEL, PROVENANCE, write_json
 
 from benchmarks.results.engine_bench_record import BenchRank, BenchSystem, EngineBench
-from benchmarks.results.schema import StepSample
-from reports.data.results_folder import load_results
+from reports.data.load_results import load_results
 from reports.estimates.estimates import Estimates
 from reports.figures import quality_by_latency, step_breakdown
 from reports.page.page import write_only, write_report
@@ -108,9 +107,7 @@ def arm(name, milliseconds, messages):
         decode_messages=[("sum", 2, 8, messages)],
         peak_bytes=None,
     )
-    samples = [
-        StepSample(round=r, phase="decode", step=1, seconds=milliseconds / 1e3) for r in range(3)
-    ]
+    samples = [[milliseconds / 1e3] * 2 for _ in range(3)]
     fixed = {"runs": "engine", "plan": {}, "slug": "", "depth": 4, "layout": {}, "mode": "eager"}
     return BenchSystem(name=name, communicator="default", ranks=[rank], samples=samples, **fixed)
 
@@ -120,14 +117,14 @@ def bench(arms):
         model=MODEL,
         workload={"batch": 1},
         provenance=PROVENANCE,
-        arms=arms,
+        systems=arms,
         message_seconds={name: [0.001, 0.001, 0.001] for name in ("a", "b")},
     )
 
 
 def test_parts_of_a_step_add_up_to_what_was_measured():
-    arms = [arm("a", 10, 2), arm("a-silent", 6, 0), arm("b", 7, 5), arm("b-silent", 6, 0)]
-    parts = step_breakdown.step_parts(bench([*arms, arm("alone", 3, 1)])).set_index("arm")
+    arms = [arm("a", 10, 2), arm("a-no-communication", 6, 0), arm("b", 7, 5), arm("b-no-communication", 6, 0)]
+    parts = step_breakdown.step_parts(bench([*arms, arm("alone", 3, 1)])).set_index("system")
     assert list(parts.index) == ["a", "b"]
     assert parts.loc["a"].tolist() == pytest.approx([10, 6, 2, 2, 8])
     # Five messages of 1 ms overlap with computing: the step has room for one.
@@ -136,7 +133,7 @@ def test_parts_of_a_step_add_up_to_what_was_measured():
 
 def test_a_bench_in_the_folder_is_drawn(folder):
     assert "figure-step-breakdown" not in write_report(folder, folder / "out").read_text()
-    write(folder / "bench.json", bench([arm("a", 10, 2), arm("a-silent", 6, 0)]).model_dump())
+    write_json(folder / "bench.json", bench([arm("a", 10, 2), arm("a-no-communication", 6, 0)]).model_dump())
     assert 'id="figure-step-breakdown"' in write_report(folder, folder / "out").read_text()
     (folder / "bench.json").write_text("{}")
     with pytest.raises(ValueError, match=r"bench\.json: is no bench"):
@@ -164,7 +161,7 @@ def test_quality_stands_at_its_time(folder):
         results, own.perplexities, own.accuracies, own.latencies
     )
     ratio = own.perplexities.query("variant == 'pairs' and text == 'all texts'")["ratio"].item()
-    time = own.latencies.query("variant == 'pairs' and path == 'engine' and phase == 'decode'")
+    time = own.latencies.query("variant == 'pairs' and backend == 'engine' and phase == 'decode'")
     assert (round(time["ratio"].item().value, 3), round(ratio.value, 3)) in drawn_at(figure)
     assert [axes.get_title() for axes in figure.axes[:2]] == ["one device", "2 ranks"]
 
@@ -178,11 +175,11 @@ def test_speed_by_group_size_leaves_out_bypass_and_removal(folder):
 
 
 def test_a_hundred_variants(tmp_path):
-    from made_up_study import asked, fill_many
+    from made_up_study import fill_study, study_variants
 
-    folder = fill_many(tmp_path / "many", ranks=[2])
+    folder = fill_study(tmp_path / "study", ranks=(2,))
     page = write_report(folder, folder / "out").read_text()
-    assert len(asked()) > 100
+    assert len(study_variants()) > 100
     assert {path.stem for path in (folder / "out" / "figures").glob("*.pdf")} >= {
         "bypass-study",
         "plans",

@@ -1,0 +1,67 @@
+"""What results were measured on, in the words that tables, figures and sentences share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from benchmarks.results.measurements import LatencyResult, Result
+from reports.data.results import Results
+
+COLLECTIVE_LIBRARIES = {"cpu": "gloo", "cuda": "nccl"}
+"""What ranks communicate over, by device."""
+
+
+def machine(record: Result) -> str:
+    """What one result was measured on."""
+    provenance, hardware = record.provenance, record.provenance.hardware
+    chips = ", ".join([hardware.cpu, *hardware.accelerators])
+    ranks = record.backend.ranks if isinstance(record, LatencyResult) else 1
+    of_each = f"{ranks} ranks of " if ranks > 1 else ""
+    return (
+        f"{chips}; device {provenance.device}, {of_each}{provenance.threads} of {hardware.cores} "
+        f"threads, {provenance.dtype}"
+    )
+
+
+def machines(results: Results) -> list[str]:
+    """Each distinct machine with the kinds of results that were measured on it."""
+    kinds_by_machine: dict[str, set[str]] = {}
+    for record in results.measured:
+        kinds_by_machine.setdefault(machine(record), set()).add(record.kind)
+    return [f"{', '.join(sorted(kinds))}: {name}" for name, kinds in kinds_by_machine.items()]
+
+
+def latency_machine(results: Results) -> str:
+    """The machine alone; all latencies of a run share one session."""
+    return machine(results.latency_records[0])
+
+
+def latency_setting(results: Results) -> str:
+    """What every latency caption says: the workload, the machine, and what ranks are."""
+    records = results.latency_records
+    if not records:
+        return "Nothing was timed."
+    prompts, decoded, batches = (
+        _distinct(record.workload[key] for record in records)
+        for key in ("prompt_tokens", "new_tokens", "batch")
+    )
+    workload = (
+        f"Prompt of {prompts} tokens, {decoded} decoded, batch {batches}; {machine(records[0])}."
+    )
+    first = {record.backend.name: record for record in reversed(records)}
+    ranks = (_ranks(first[backend]) for backend in results.backends if backend in first)
+    return " ".join([workload, *filter(None, ranks)])
+
+
+def _distinct(values: Iterable[int]) -> str:
+    return " or ".join(map(str, sorted(set(values))))
+
+
+def _ranks(record: LatencyResult) -> str:
+    """What ranks are; empty for one device, and for other modes of the same ranks."""
+    ranks, provenance = record.backend.ranks, record.provenance
+    if ranks == 1 or record.backend.mode != "eager":
+        return ""
+    threads = f"{provenance.threads} thread{'s' if provenance.threads > 1 else ''}"
+    parts = f"processes of {threads} each" if provenance.device == "cpu" else "one GPU each"
+    return f"{ranks} ranks: {parts}, linked by {COLLECTIVE_LIBRARIES[provenance.device]}."

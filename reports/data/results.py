@@ -1,0 +1,137 @@
+"""A results folder in memory: what a run asks for, every raw sample, and what is missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.config.sections import AA_CONTROL, REFERENCE
+from benchmarks.results.engine_bench_record import EngineBench
+from benchmarks.results.measurements import LatencyResult, Result
+from benchmarks.results.schema import BackendRecord, Model, RunRecord
+from cqil.methods.evidence import LayerSimilarity
+from cqil.methods.method import Look
+from cqil.plan import LayerPlan
+
+ENGINE = "engine"
+"""The backend of the engine on one device in eager mode."""
+
+
+@dataclass(frozen=True)
+class ReportedVariant:
+    """A variant as its manifest describes it."""
+
+    name: str
+    method: str
+    family: str
+    options: dict[str, Any]
+    plan: LayerPlan
+    look: Look
+    """How figures show it, as its method says."""
+    early_exit: dict[str, Any] | None = None
+    layers: float | None = None
+    """Mean layers of a decoded token of its perplexity, where tokens leave early."""
+    search: dict[str, Any] | None = None
+    """The result of its search, where the method has one."""
+
+    @property
+    def depth(self) -> float:
+        """Sequential layers of a decoded token; to a tenth where that differs between tokens."""
+        return self.plan.depth if self.layers is None else round(self.layers, 1)
+
+
+@dataclass(frozen=True)
+class ScoredWindows:
+    """One variant's windows of one text; each array is [windows]."""
+
+    tokens: np.ndarray
+    bytes: np.ndarray
+    nll: np.ndarray
+    """Nats, summed over the tokens of a window."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything that a report is drawn from."""
+
+    run: RunRecord
+    model: Model
+    variants: dict[str, ReportedVariant]
+    """In the order of the configuration."""
+    similarity: LayerSimilarity | None
+    searches: list[dict[str, Any]]
+    """Searches for the start of groups; each holds a grid of losses."""
+    perplexity: pd.DataFrame
+    multiple_choice: pd.DataFrame
+    generation: pd.DataFrame
+    latency: pd.DataFrame
+    records: list[Result]
+    """Every result file, samples included."""
+    missing: pd.DataFrame
+    """What has no number: measurement, variant, status, reason."""
+    bench: EngineBench | None = None
+    """The engine's bench, where `bench.json` lies in the folder."""
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The configuration of the run."""
+        return self.run.config
+
+    @property
+    def backends(self) -> dict[str, BackendRecord]:
+        """What latencies were measured on, by name, in the order of the configuration."""
+        return {backend.name: backend for backend in self.run.backends}
+
+    @property
+    def workloads(self) -> list[str]:
+        """Names of the latency workloads, the smallest first."""
+        return self.run.workloads
+
+    def timed_variants(self, backend: str) -> set[str]:
+        """Names of the variants that a backend times, the A/A control among them."""
+        folder = f"latency/{backend}/"
+        return {
+            target.variant
+            for target in self.run.targets
+            if target.kind == "latency" and target.group.startswith(folder)
+        }
+
+    def of_kind(self, kind: str) -> list[Result]:
+        """Every result file of one kind."""
+        return [record for record in self.records if record.kind == kind]
+
+    @property
+    def measured(self) -> list[Result]:
+        """Result files that hold numbers."""
+        return [record for record in self.records if record.status == "ok"]
+
+    @property
+    def latency_records(self) -> list[LatencyResult]:
+        """Latency files that hold numbers."""
+        return [record for record in self.measured if isinstance(record, LatencyResult)]
+
+    @cached_property
+    def windows(self) -> dict[str, dict[str, ScoredWindows]]:
+        """Variant -> text -> its windows, in the order of the file."""
+        windows: dict[str, dict[str, ScoredWindows]] = {}
+        for (variant, text), rows in self.perplexity.groupby(["variant", "text"], sort=False):
+            columns = (rows[name].to_numpy(float) for name in ("tokens", "bytes", "nll"))
+            windows.setdefault(variant, {})[text] = ScoredWindows(*columns)
+        return windows
+
+    def timed_depth(self, variant: str, backend: str = ENGINE) -> float:
+        """Mean layers of a timed decode step; the variant's depth where it was not timed."""
+        for record in self.latency_records:
+            if (record.variant, record.backend.name) == (variant, backend):
+                plan_depth = self.variants[variant].plan.depth
+                return plan_depth if record.layers is None else record.layers
+        return self.variants[variant].depth
+
+
+def plan_of(variant: str) -> str:
+    """The variant whose plan runs under that name; the A/A control runs dense."""
+    return REFERENCE if variant == AA_CONTROL else variant

@@ -1,0 +1,19 @@
+"""The report's page without its figures, for tests that look for words: a page takes no second."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from unittest.mock import patch
+
+from markupsafe import Markup
+
+from reports.data.load_results import load_results
+from reports.page.page import Report
+from reports.page.section import Drawing
+
+
+def rendered_page(folder: Path) -> str:
+    """The page's HTML. Every figure counts as drawn, and an empty element stands for it."""
+    with patch.object(Drawing, "figure", True):
+        return Report(load_results(folder)).html(defaultdict(lambda: Markup("<svg></svg>")))
