@@ -1,1 +1,1 @@
-"""Assets, variants and measurements. Every command writes data that `record.py` describes."""
+"""Measurements of variants: their configuration, data, models, results, and a cost model."""

@@ -1,4 +1,4 @@
-"""Every result file that a run makes; the workflow builds them, the report knows what is missing."""
+"""The result files of a run: the workflow builds them, the report lists those that are missing."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from benchmarks.results.schema import RunRecord, Target
 
 
 def run_record(config: RunConfig) -> RunRecord:
-    """What a configuration asks for. Raises ValueError with one line for an unknown backend."""
+    """The run of a configuration. Raises ValueError with one line for an unknown backend."""
     latency = config.latency
-    timed = latency_targets(config.variants, latency) if latency else []
+    timed_targets = latency_targets(config.variants, latency) if latency else []
     groups = {
         "perplexity": ["perplexity"],
         "multiple_choice": [f"multiple_choice/{suite}" for suite in config.multiple_choice],
@@ -18,17 +18,18 @@ def run_record(config: RunConfig) -> RunRecord:
     }
     targets = [
         Target(kind=kind, group=group, variant=variant)
-        for kind, of_kind in groups.items()
-        for group in of_kind
+        for kind, kind_groups in groups.items()
+        for group in kind_groups
         for variant in config.variants
     ]
     targets += [
         Target(kind="latency", group=f"latency/{target.group}", variant=target.variant)
-        for target in timed
+        for target in timed_targets
     ]
+    backends = {target.backend.name: target.backend.record() for target in timed_targets}
     return RunRecord(
         config=config.model_dump(),
-        backends=list({target.backend.name: target.backend.record() for target in timed}.values()),
+        backends=list(backends.values()),
         workloads=[workload.name for workload in latency.workloads] if latency else [],
         targets=targets,
     )

@@ -59,7 +59,9 @@ def measured(
     probe: Annotated[Path, typer.Argument(help="What `make probe` has written")],
     bench: Annotated[Path, typer.Argument(help="What `make bench` has written, same machine")],
     out: Markdown,
-    shape: Annotated[str | None, typer.Option(help="Model of the bench, if not SmolLM2")] = None,
+    shape: Annotated[
+        str | None, typer.Option(help="Model of the bench, where its name is no known shape")
+    ] = None,
 ) -> None:
     """Predict a bench from a probe of the same machine."""
     from reports.tables.cost_model import measured_markdown

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Literal
 
 from baselines.removal.greedy_search import drop_greedily, plan_without
 from cqil.methods.evidence import Evidence
-from cqil.methods.method import Depth, Look, Method, check_depth
+from cqil.methods.method import Look, Method
+from cqil.methods.options import Depth, check_depth
 from cqil.methods.plan_evaluator import PlanEvaluator
 from cqil.plan import LayerPlan
 
@@ -24,16 +25,16 @@ class BlockPruner(Method):
     def search_key(self) -> str:
         return f"blockpruner-G{self.depth}"
 
-    def search(self, workbench: PlanEvaluator) -> dict[str, Any]:
-        num_layers = workbench.num_layers
+    def search(self, evaluator: PlanEvaluator) -> dict[str, Any]:
+        num_layers = evaluator.num_layers
         check_depth(self.depth, num_layers)
         count = 2 * (num_layers - self.depth)
-        rows = drop_greedily(workbench, halves_of(num_layers), (), count)
+        rows = drop_greedily(evaluator, halves_of(num_layers), (), count)
         return {"depth": self.depth, "drops": rows}
 
     def plan(self, evidence: Evidence) -> LayerPlan:
         check_depth(self.depth, evidence.num_layers)
-        dropped = {row["dropped"] for row in evidence.outcome["drops"]}
+        dropped = {row["dropped"] for row in evidence.required_search_result["drops"]}
         return plan_without(evidence.num_layers, halves_of(evidence.num_layers), dropped)
 
 

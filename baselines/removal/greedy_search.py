@@ -10,18 +10,18 @@ from cqil.plan.stages import Member, has_attention
 
 
 def drop_greedily(
-    workbench: PlanEvaluator, members: Sequence[Member], protected: Collection[Member], count: int
+    evaluator: PlanEvaluator, members: Sequence[Member], protected: Collection[Member], count: int
 ) -> list[dict[str, Any]]:
     """Drops `count` of the members, layers or halves; each row is one drop and the loss after it.
 
     Protected members stay, and so does the last attention, without which nothing could run.
     """
     free = len(members) - len(protected)
-    workbench.expect(sum(free - dropped for dropped in range(count)))
+    evaluator.set_total(sum(free - dropped for dropped in range(count)))
     left, rows = list(members), []
     for _ in range(count):
         nll = {
-            member: workbench.loss(plan_without(workbench.num_layers, left, {member}))
+            member: evaluator.loss(plan_without(evaluator.num_layers, left, {member}))
             for member in left
             if member not in protected
             and any(has_attention(other) for other in left if other != member)

@@ -5,7 +5,8 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from cqil.methods.evidence import Evidence
-from cqil.methods.method import Depth, Look, Method, check_depth
+from cqil.methods.method import Look, Method
+from cqil.methods.options import Depth, check_depth
 from cqil.plan import LayerPlan, kept_layers_plan
 
 
@@ -20,8 +21,7 @@ class Gromov(Method):
         return True
 
     def plan(self, evidence: Evidence) -> LayerPlan:
-        assert evidence.similarity is not None
-        return remove_closest_run(evidence.similarity.angular_last, self.depth)
+        return remove_closest_run(evidence.required_similarity.angular_last, self.depth)
 
 
 def remove_closest_run(angular_last: np.ndarray, depth: int) -> LayerPlan:

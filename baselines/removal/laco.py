@@ -15,7 +15,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from cqil.methods.evidence import Evidence, LayerMerge
-from cqil.methods.method import Depth, Look, Method, check_depth
+from cqil.methods.method import Look, Method
+from cqil.methods.options import Depth, check_depth, check_one_given
 from cqil.methods.plan_evaluator import PlanEvaluator
 from cqil.plan import LayerPlan, kept_layers_plan
 
@@ -46,8 +47,7 @@ class LaCo(Method):
 
     @model_validator(mode="after")
     def _one_target(self) -> "LaCo":
-        if (self.depth is None) == (self.threshold is None):
-            raise ValueError("depth: give either depth or threshold")
+        check_one_given(self, ("depth", "threshold"))
         return self
 
     @property
@@ -56,17 +56,16 @@ class LaCo(Method):
         high = "" if self.high is None else self.high
         return f"laco-{self.rule}-W{self.window}-I{self.interval}-L{self.low}-H{high}-{target}"
 
-    def search(self, workbench: PlanEvaluator) -> dict[str, Any]:
-        num_layers = workbench.num_layers
+    def search(self, evaluator: PlanEvaluator) -> dict[str, Any]:
+        num_layers = evaluator.num_layers
         self._check(num_layers)
         thresholds = THRESHOLDS if self.threshold is None else (self.threshold,)
-        workbench.expect(len(thresholds) * num_layers)
+        evaluator.set_total(len(thresholds) * num_layers)
         for threshold in thresholds:
-            merges = self._collapse(num_layers, workbench.merged_similarity, threshold)
+            merges = self._collapse(num_layers, evaluator.merged_similarity, threshold)
             if self.depth is None or _left(num_layers, merges) == self.depth:
                 break
-        rows = [{"into": m.into, "taken": list(m.taken), "rule": m.rule} for m in merges]
-        return {"threshold": threshold, "merges": rows}
+        return {"threshold": threshold, "merges": [merge.to_dict() for merge in merges]}
 
     def plan(self, evidence: Evidence) -> LayerPlan:
         self._check(evidence.num_layers)
@@ -77,8 +76,7 @@ class LaCo(Method):
         return kept_layers_plan(evidence.num_layers, kept)
 
     def merges(self, evidence: Evidence) -> tuple[LayerMerge, ...]:
-        rows = evidence.outcome["merges"]
-        return tuple(LayerMerge(row["into"], tuple(row["taken"]), row["rule"]) for row in rows)
+        return tuple(map(LayerMerge.from_dict, evidence.required_search_result["merges"]))
 
     def _collapse(
         self, num_layers: int, similarity: Callable[[list[LayerMerge]], float], threshold: float

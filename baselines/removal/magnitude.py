@@ -6,7 +6,8 @@ import numpy as np
 
 from baselines.removal.score_ranking import remove_least
 from cqil.methods.evidence import Evidence
-from cqil.methods.method import Depth, Look, Method
+from cqil.methods.method import Look, Method
+from cqil.methods.options import Depth
 from cqil.methods.plan_evaluator import PlanEvaluator
 from cqil.plan import LayerPlan
 
@@ -21,9 +22,9 @@ class Magnitude(Method):
     def search_key(self) -> str:
         return "magnitude"
 
-    def search(self, workbench: PlanEvaluator) -> dict[str, Any]:
-        workbench.expect(1)
-        return {"salience": workbench.salience("magnitude").tolist()}
+    def search(self, evaluator: PlanEvaluator) -> dict[str, Any]:
+        evaluator.set_total(1)
+        return {"salience": evaluator.salience("magnitude").tolist()}
 
     def plan(self, evidence: Evidence) -> LayerPlan:
-        return remove_least(np.array(evidence.outcome["salience"]), self.depth)
+        return remove_least(np.array(evidence.required_search_result["salience"]), self.depth)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from cqil.methods.method import check_depth
+from cqil.methods.options import check_depth
 from cqil.plan import LayerPlan, kept_layers_plan
 
 

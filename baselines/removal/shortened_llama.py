@@ -12,7 +12,8 @@ from pydantic import Field
 
 from baselines.removal.score_ranking import remove_least
 from cqil.methods.evidence import Evidence
-from cqil.methods.method import Depth, Look, Method
+from cqil.methods.method import Look, Method
+from cqil.methods.options import Depth
 from cqil.methods.plan_evaluator import PlanEvaluator
 from cqil.plan import LayerPlan, kept_layers_plan
 
@@ -29,13 +30,13 @@ class Shortened(Method):
     def search_key(self) -> str:
         return f"shortened-{self.criterion}"
 
-    def search(self, workbench: PlanEvaluator) -> dict[str, Any]:
+    def search(self, evaluator: PlanEvaluator) -> dict[str, Any]:
         if self.criterion == "taylor":
-            workbench.expect(1)
-            scores = workbench.salience("taylor").tolist()
+            evaluator.set_total(1)
+            scores = evaluator.salience("taylor").tolist()
         else:
-            workbench.expect(workbench.num_layers)
-            scores = losses_without_each(workbench)
+            evaluator.set_total(evaluator.num_layers)
+            scores = losses_without_each(evaluator)
         return {"criterion": self.criterion, "scores": scores}
 
     @property
@@ -45,12 +46,12 @@ class Shortened(Method):
         return Look("Shortened LLaMA, Taylor", "X", "none")
 
     def plan(self, evidence: Evidence) -> LayerPlan:
-        scores_L = np.array(evidence.outcome["scores"])
+        scores_L = np.array(evidence.required_search_result["scores"])
         return remove_least(scores_L, self.depth, self.protect_first, self.protect_last)
 
 
-def losses_without_each(workbench: PlanEvaluator) -> list[float]:
+def losses_without_each(evaluator: PlanEvaluator) -> list[float]:
     """Loss of the model without layer l, for every l."""
-    layers = range(workbench.num_layers)
+    layers = range(evaluator.num_layers)
     kept = ([k for k in layers if k != dropped] for dropped in layers)
-    return [workbench.loss(kept_layers_plan(len(layers), k)) for k in kept]
+    return [evaluator.loss(kept_layers_plan(len(layers), k)) for k in kept]

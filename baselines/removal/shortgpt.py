@@ -4,7 +4,8 @@ from typing import ClassVar, Literal
 
 from baselines.removal.score_ranking import remove_least
 from cqil.methods.evidence import Evidence
-from cqil.methods.method import Depth, Look, Method
+from cqil.methods.method import Look, Method
+from cqil.methods.options import Depth
 from cqil.plan import LayerPlan
 
 
@@ -19,5 +20,4 @@ class ShortGPT(Method):
         return True
 
     def plan(self, evidence: Evidence) -> LayerPlan:
-        assert evidence.similarity is not None
-        return remove_least(evidence.similarity.block_influence, self.depth)
+        return remove_least(evidence.required_similarity.block_influence, self.depth)

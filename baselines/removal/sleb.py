@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Literal
 from baselines.removal.greedy_search import drop_greedily, plan_without
 from baselines.removal.score_ranking import check_reach
 from cqil.methods.evidence import Evidence
-from cqil.methods.method import Depth, Look, Method
+from cqil.methods.method import Look, Method
+from cqil.methods.options import Depth
 from cqil.methods.plan_evaluator import PlanEvaluator
 from cqil.plan import LayerPlan
 
@@ -24,14 +25,14 @@ class SLEB(Method):
     def search_key(self) -> str:
         return f"sleb-G{self.depth}"
 
-    def search(self, workbench: PlanEvaluator) -> dict[str, Any]:
-        layers = range(workbench.num_layers)
+    def search(self, evaluator: PlanEvaluator) -> dict[str, Any]:
+        layers = range(evaluator.num_layers)
         check_reach(self.depth, len(layers), protected=2)
         ends = {layers[0], layers[-1]}
-        rows = drop_greedily(workbench, layers, ends, len(layers) - self.depth)
+        rows = drop_greedily(evaluator, layers, ends, len(layers) - self.depth)
         return {"depth": self.depth, "drops": rows}
 
     def plan(self, evidence: Evidence) -> LayerPlan:
         check_reach(self.depth, evidence.num_layers, protected=2)
-        dropped = {row["dropped"] for row in evidence.outcome["drops"]}
+        dropped = {row["dropped"] for row in evidence.required_search_result["drops"]}
         return plan_without(evidence.num_layers, range(evidence.num_layers), dropped)

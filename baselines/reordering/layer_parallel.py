@@ -10,7 +10,8 @@ from pydantic import Field, model_validator
 
 from baselines.reordering.layer_range import check_layer_range
 from cqil.methods.evidence import Evidence
-from cqil.methods.method import Depth, Look, Method
+from cqil.methods.method import Look, Method
+from cqil.methods.options import Depth
 from cqil.methods.plan_evaluator import PlanEvaluator
 from cqil.plan import LayerPlan
 from cqil.selection.uniform import Uniform
@@ -51,8 +52,8 @@ class LayerParallel(Method):
     def search_key(self) -> str | None:
         return self._pairs.search_key
 
-    def search(self, workbench: PlanEvaluator) -> dict[str, Any]:
-        return self._pairs.search(workbench)
+    def search(self, evaluator: PlanEvaluator) -> dict[str, Any]:
+        return self._pairs.search(evaluator)
 
     def plan(self, evidence: Evidence) -> LayerPlan:
         if self.start is not None and self.end is not None:

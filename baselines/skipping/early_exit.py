@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from cqil.methods.evidence import Evidence
-from cqil.methods.method import Depth, Look, Method, check_depth
+from cqil.methods.method import Look, Method
+from cqil.methods.options import Depth, check_depth, check_one_given
 from cqil.methods.plan_evaluator import PlanEvaluator
 from cqil.plan import LayerPlan, dense_plan, kept_layers_plan
 from cqil.plan.early_exit_rule import EarlyExitRule
@@ -51,8 +52,7 @@ class EarlyExitMethod(Method):
     def _one_target(self) -> "EarlyExitMethod":
         if self.criterion == "fixed" and (self.depth is None or self.model_fields_set - FIXED):
             raise ValueError("depth: criterion fixed takes depth alone")
-        if (self.depth is None) == (self.threshold is None):
-            raise ValueError("depth: give either depth or threshold")
+        check_one_given(self, ("depth", "threshold"))
         if self.depth is not None and self.depth <= self.min_layers and self.criterion != "fixed":
             raise ValueError(f"depth: {self.depth} must lie above min_layers {self.min_layers}")
         return self
@@ -63,15 +63,15 @@ class EarlyExitMethod(Method):
             return None
         return f"early-exit-{self.criterion}-L{self.min_layers}-G{self.depth}"
 
-    def search(self, workbench: PlanEvaluator) -> dict[str, Any]:
+    def search(self, evaluator: PlanEvaluator) -> dict[str, Any]:
         """Halves the range of thresholds; takes the one whose mean depth comes closest."""
         assert self.depth is not None
-        self._check(workbench.num_layers)
-        workbench.expect(HALVINGS)
+        self._check(evaluator.num_layers)
+        evaluator.set_total(HALVINGS)
         low, high, tried = 0.0, 1.0, []
         while len(tried) < HALVINGS:
             threshold = (low + high) / 2
-            layers = workbench.layers_run(self._exit(threshold))
+            layers = evaluator.layers_run(self._exit(threshold))
             tried.append({"threshold": threshold, "layers": layers})
             if abs(layers - self.depth) <= CLOSE:
                 break
@@ -90,7 +90,7 @@ class EarlyExitMethod(Method):
     def early_exit(self, evidence: Evidence) -> EarlyExitRule | None:
         if self.criterion == "fixed":
             return None
-        return self._exit(self.threshold or evidence.outcome["threshold"])
+        return self._exit(self.threshold or evidence.required_search_result["threshold"])
 
     def _exit(self, threshold: float) -> EarlyExitRule:
         assert self.criterion != "fixed"

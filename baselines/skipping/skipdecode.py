@@ -13,7 +13,8 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from cqil.methods.evidence import Evidence
-from cqil.methods.method import Depth, Look, Method
+from cqil.methods.method import Look, Method
+from cqil.methods.options import Depth
 from cqil.plan import LayerPlan, kept_layers_plan
 from cqil.plan.schedule import Schedule
 

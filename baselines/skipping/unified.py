@@ -7,13 +7,13 @@ allow, and so reaches any depth. The sources know whole ratios only; here fracti
 
 import logging
 import math
-from fractions import Fraction
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from cqil.methods.evidence import Evidence
-from cqil.methods.method import Depth, Look, Method, check_depth
+from cqil.methods.method import Look, Method
+from cqil.methods.options import Depth, check_depth, exact_ratio
 from cqil.plan import LayerPlan, kept_layers_plan
 
 _LOG = logging.getLogger(__name__)
@@ -76,23 +76,18 @@ def code_rule(num_layers: int, speedup: float) -> list[int]:
 def paper_rule(num_layers: int, speedup: float) -> list[int]:
     """As many as `code_rule`: both ends, and multiples of the ratio from below, rounded down."""
     keep = layers_kept(num_layers, speedup)
-    return [*(math.floor(i * _exact(speedup)) for i in range(keep - 1)), num_layers - 1]
+    return [*(math.floor(i * exact_ratio(speedup)) for i in range(keep - 1)), num_layers - 1]
 
 
 def layers_kept(num_layers: int, speedup: float) -> int:
     """floor(L / speedup); ValueError where that is less than both ends."""
-    keep = math.floor(num_layers / _exact(speedup))
+    keep = math.floor(num_layers / exact_ratio(speedup))
     if keep < 2:
         raise ValueError(
             f"speedup: {speedup} leaves {keep} of {num_layers} layers; the rule keeps both ends, "
             f"so choose at most {num_layers / 2:g}"
         )
     return keep
-
-
-def _exact(speedup: float) -> Fraction:
-    """The ratio as it is written: 33 / 1.1 is 30, and not the 29.99... of binary fractions."""
-    return Fraction(str(speedup))
 
 
 def even_rule(num_layers: int, depth: int) -> list[int]:

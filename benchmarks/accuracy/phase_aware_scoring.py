@@ -19,11 +19,13 @@ from transformers.cache_utils import Cache, DynamicLayer
 
 from benchmarks.accuracy.padding import pad_tokens
 from cqil.modeling import PlannedLlamaForCausalLM
+from cqil.modeling.chunked_logits import logits_in_chunks
 from cqil.modeling.early_exit import EarlyExitHooks
+from cqil.modeling.precision import at_least_float32
 from cqil.plan.early_exit_rule import EarlyExitRule
 
 LOGITS_CHUNK = 512
-"""Number of tokens whose logits are computed at once: those of one token are already large."""
+"""Number of tokens whose logits are computed at once."""
 
 
 @dataclass(frozen=True)
@@ -201,12 +203,11 @@ def _target_logp(
     model: PlannedLlamaForCausalLM, hidden_NH: torch.Tensor, targets_N: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Log-probability of each target [N], and whether it is the most likely token [N]."""
-    dtype = torch.promote_types(hidden_NH.dtype, torch.float32)
+    target_chunks = targets_N.to(model.device).split(LOGITS_CHUNK)
+    logits_chunks = logits_in_chunks(model.lm_head, hidden_NH, LOGITS_CHUNK)
     logp_chunks, greedy_chunks = [], []
-    for chunk_NH, target_N in zip(
-        hidden_NH.split(LOGITS_CHUNK), targets_N.to(model.device).split(LOGITS_CHUNK), strict=True
-    ):
-        logits_NV = model.lm_head(chunk_NH).to(dtype)
+    for raw_logits_NV, target_N in zip(logits_chunks, target_chunks, strict=True):
+        logits_NV = at_least_float32(raw_logits_NV)
         target_logits_N = logits_NV.gather(1, target_N[:, None])[:, 0]
         logp_chunks.append(target_logits_N - logits_NV.logsumexp(-1))
         greedy_chunks.append(logits_NV.argmax(-1) == target_N)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
 from transformers import PreTrainedTokenizerBase
 
 from benchmarks.accuracy.padding import pad_tokens
@@ -24,6 +23,7 @@ from benchmarks.runtime.progress import Progress
 from benchmarks.runtime.run_measurement import run_measurement
 from cqil.engine import Engine
 from cqil.engine.sampling import eos_token_ids
+from cqil.engine.weights.safetensors_reader import DTYPES
 from cqil.modeling.layer_merging import apply_merges
 
 
@@ -86,9 +86,7 @@ def load_variant_engine(variant: Variant, device: str, dtype: str) -> Engine:
     plan = variant.schedule or variant.plan
     if not variant.merges:
         # Read from the files: a dense model beside the engine would double the memory.
-        return Engine.load(
-            variant.manifest["path"], plan, dtype=getattr(torch, dtype), device=device
-        )
+        return Engine.load(variant.manifest["path"], plan, dtype=DTYPES[dtype], device=device)
     dense = load_dense(variant.manifest, device, dtype)
     apply_merges(dense, variant.merges)
     return Engine.from_dense(dense, plan)
@@ -104,8 +102,10 @@ def encode_prompt(
 
     `fewshot`: rows that are shown before the source, each with its reference.
     """
-    turns = [text for row in fewshot for text in (task.asked(row["source"]), row["reference"])]
-    turns.append(task.asked(source))
+    turns = [
+        text for row in fewshot for text in (task.fill_prompt(row["source"]), row["reference"])
+    ]
+    turns.append(task.fill_prompt(source))
     if tokenizer.chat_template is None:
         return tokenizer("\n\n".join(turns) + "\n\n")["input_ids"]
     roles = ("user", "assistant")

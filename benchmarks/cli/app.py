@@ -8,5 +8,5 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="One command for each rule of the workflow, and for the make targets.",
+    help="One command for each rule of the workflow and for make targets.",
 )

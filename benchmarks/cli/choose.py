@@ -11,7 +11,7 @@ import typer
 from benchmarks.cli.app import app
 from benchmarks.cli.options import (
     Device,
-    Documents,
+    DocumentCount,
     Dtype,
     ModelFile,
     Options,
@@ -27,14 +27,14 @@ from benchmarks.results.files import read_json
 def similarity(
     model: ModelFile,
     text: Texts,
-    documents: Documents,
+    documents: DocumentCount,
     window: Window,
     out: Out,
     device: Device = "auto",
     dtype: Dtype = "float32",
     threads: Threads = 1,
 ) -> None:
-    """Compare the states of the residual stream on calibration text."""
+    """Measure the similarity of layers on calibration text."""
     from benchmarks.runtime.device import Runtime
     from benchmarks.search.calibration import write_similarity
 
@@ -47,9 +47,9 @@ def search(
     options: Options,
     model: ModelFile,
     text: Texts,
-    documents: Documents,
+    documents: DocumentCount,
     window: Window,
-    grid: Annotated[int, typer.Option(help="Places to try, where not all are tried")],
+    grid: Annotated[int, typer.Option(help="Candidates to try, where not all are tried")],
     out: Out,
     device: Device = "auto",
     dtype: Dtype = "float32",
@@ -71,8 +71,8 @@ def variant(
     options: Options,
     model: ModelFile,
     out: Out,
-    similarity: Annotated[Path | None, typer.Option(help="If the method needs it")] = None,
-    search: Annotated[Path | None, typer.Option(help="If the method needs it")] = None,
+    similarity: Annotated[Path | None, typer.Option(help="File, if the method needs one")] = None,
+    search: Annotated[Path | None, typer.Option(help="File, if the method needs one")] = None,
 ) -> None:
     """Choose a variant's plan and write its manifest."""
     from benchmarks.cost_model.depth_for_budget import resolve_depth
@@ -85,7 +85,7 @@ def variant(
 @app.command()
 def plan(
     rule: Annotated[str, typer.Argument(help="Method, such as uniform, cosine or shortgpt")],
-    model: Annotated[str, typer.Option(help="LLaMA directory, hub id or manifest")],
+    model: Annotated[str, typer.Option(help="LLaMA folder, hub id or manifest")],
     text: Annotated[list[Path], typer.Option(help="Plain text, or documents as JSON lines")],
     out: Out,
     depth: Annotated[int | None, typer.Option(min=1, help="Stages left")] = None,
@@ -93,13 +93,13 @@ def plan(
         float | None, typer.Option(help="In place of depth: layers over stages")
     ] = None,
     latency_budget: Annotated[
-        float | None, typer.Option(help="In place of depth: ms a token")
+        float | None, typer.Option(help="In place of depth: ms of a token")
     ] = None,
     machine: Annotated[
         str | None, typer.Option(help="For the budget: preset or probe file")
     ] = None,
     group_parallel_size: Annotated[
-        int, typer.Option(min=1, help="For the budget: layers of a group at the same time")
+        int, typer.Option(min=1, help="For the budget: layers of a group that run at the same time")
     ] = 1,
     tensor_parallel_size: Annotated[
         int, typer.Option(min=1, help="For the budget: ranks that share a layer")

@@ -1,4 +1,4 @@
-"""JSON Schemas of configurations and results, for editors and readers in other languages."""
+"""JSON Schemas of configurations and results, for editors and for programs that read results."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from benchmarks.results.measurements import Result
 from benchmarks.results.probe_record import MachineProbe
 from cqil.methods.method import Method
 
-SCHEMAS = Path(__file__).resolve().parents[2] / "workflow" / "schemas"
+SCHEMAS_FOLDER = Path(__file__).resolve().parents[2] / "workflow" / "schemas"
 
 
 def json_schemas() -> dict[str, dict[str, Any]]:
-    """File name -> JSON Schema, for editors and readers in other languages."""
+    """File name -> JSON Schema."""
     config = RunConfig.model_json_schema()
-    kinds = [_method_schema(kind) for _, kind in sorted(methods().items())]
-    config["properties"]["variants"]["additionalProperties"] = {"oneOf": kinds}
+    method_schemas = [_method_schema(method) for _, method in sorted(methods().items())]
+    config["properties"]["variants"]["additionalProperties"] = {"oneOf": method_schemas}
     return {
         "config.schema.json": config,
         "result.schema.json": TypeAdapter(Result).json_schema(),
@@ -29,9 +29,9 @@ def json_schemas() -> dict[str, dict[str, Any]]:
     }
 
 
-def _method_schema(kind: type[Method]) -> dict[str, Any]:
-    """A budget may take the place of a depth."""
-    schema = kind.model_json_schema()
+def _method_schema(method: type[Method]) -> dict[str, Any]:
+    """The options of a method; a latency budget may take the place of a depth."""
+    schema = method.model_json_schema()
     if "depth" in schema["properties"]:
         schema["properties"][LATENCY_BUDGET] = LatencyBudget.model_json_schema()
         schema["required"] = [key for key in schema.get("required", []) if key != "depth"]

@@ -8,15 +8,8 @@ from typing import Annotated
 import typer
 
 from benchmarks.cli.app import app
-from benchmarks.cli.options import (
-    Device,
-    Dtype,
-    ModelFile,
-    Out,
-    Seed,
-    Threads,
-)
-from benchmarks.results.files import read_json
+from benchmarks.cli.options import Device, Dtype, ModelFile, Out, Seed, Threads
+from benchmarks.results.files import read_json, write_json
 
 
 @app.command()
@@ -24,17 +17,16 @@ def bench(
     model: ModelFile,
     out: Out,
     prompt_tokens: Annotated[int, typer.Option(min=1, help="Length of the prompt")] = 32,
-    new_tokens: Annotated[int, typer.Option(min=2, help="Tokens decoded a run")] = 16,
+    new_tokens: Annotated[int, typer.Option(min=2, help="Tokens decoded in a run")] = 16,
     rounds: Annotated[int, typer.Option(min=5, help="Rounds; each runs every system once")] = 21,
     device: Device = "auto",
     dtype: Dtype = "float32",
     threads: Threads = 2,
     seed: Seed = 0,
 ) -> None:
-    """Compare the engine with its rivals on this machine, all systems interleaved."""
+    """Compare the engine with other systems on this machine, in interleaved rounds."""
     from benchmarks.config.sections import Workload
     from benchmarks.engine_bench.engine_bench import run_engine_bench
-    from benchmarks.results.files import write_json
     from benchmarks.runtime.device import Runtime
 
     runtime = Runtime(device=device, dtype=dtype, threads=threads, seed=seed)
@@ -46,10 +38,10 @@ def bench(
 def probe(
     out: Out,
     ranks: Annotated[
-        list[int] | None, typer.Option(min=2, help="Ranks to measure besides one; default: 2")
+        list[int] | None, typer.Option(min=2, help="Numbers of ranks besides one; default: 2")
     ] = None,
     shape: Annotated[str | None, typer.Option(help="Model whose decode steps are timed")] = None,
-    layers: Annotated[int | None, typer.Option(min=4, help="How many of its layers")] = None,
+    layers: Annotated[int | None, typer.Option(min=4, help="Number of its layers")] = None,
     device: Device = "auto",
     dtype: Annotated[
         str | None,
@@ -60,7 +52,6 @@ def probe(
     """Measure this machine for the cost model: messages, memory, launches, decode steps."""
     from benchmarks.cost_model.model_shapes import shape_named
     from benchmarks.probe.probe import run_probe
-    from benchmarks.results.files import write_json
     from benchmarks.runtime.device import Runtime
 
     runtime = Runtime(device=device, dtype="float32", threads=threads, seed=0)

@@ -1,4 +1,4 @@
-"""Commands that measure variants: perplexity, multiple choice, written texts, latency."""
+"""Commands that measure variants: perplexity, multiple choice, generation, latency."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def perplexity(
 @app.command()
 def multiple_choice(
     variant: VariantFile,
-    tasks: Annotated[str, typer.Option(help="JSON: task -> documents, null for all")],
-    folder: Annotated[Path, typer.Option(help="Where the task files are")],
+    tasks: Annotated[str, typer.Option(help="JSON: task -> documents, null takes all")],
+    folder: Annotated[Path, typer.Option(help="Folder of the task files")],
     out: Out,
     device: Device = "auto",
     dtype: Dtype = "float32",
@@ -67,15 +67,15 @@ def multiple_choice(
 def generation(
     variant: VariantFile,
     task: Annotated[str, typer.Option(help="Task of config/generation.yaml")],
-    examples: Annotated[Path, typer.Option(help="Its examples, one JSON a line")],
+    examples: Annotated[Path, typer.Option(help="Its examples as JSON lines")],
     out: Out,
     documents: Documents = None,
-    batch: Annotated[int, typer.Option(min=1, help="Documents answered at once")] = 8,
+    batch: Annotated[int, typer.Option(min=1, help="Documents in one batch")] = 8,
     device: Device = "auto",
     dtype: Dtype = "float32",
     threads: Threads = 1,
 ) -> None:
-    """Let a variant write, and score its texts."""
+    """Generate texts with a variant, and score them."""
     from benchmarks.accuracy.text_generation import measure_generation
     from benchmarks.models.variants import read_variant
     from benchmarks.runtime.device import Runtime
@@ -97,7 +97,8 @@ def latency(
     """Time all variants on all backends, interleaved; writes BACKEND/WORKLOAD/VARIANT.json."""
     from pydantic import ValidationError
 
-    from benchmarks.config.sections import LatencySection, explain_validation_error
+    from benchmarks.config.sections import LatencySection
+    from benchmarks.config.validation_errors import explain_validation_error
     from benchmarks.latency.measure_latency import measure_latency, result_path
     from benchmarks.models.variants import read_variant
     from benchmarks.runtime.device import Runtime
@@ -112,7 +113,7 @@ def latency(
 
 
 def save(out: Path, result: Result) -> None:
-    """Writes a result, and says where there is no number in it."""
+    """Writes a result, and prints the reason where it has no number."""
     write_result(out, result)
     if result.status != "ok":
         typer.echo(f"{result.kind} of {result.variant} {result.status}: {result.reason}", err=True)

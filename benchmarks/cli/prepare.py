@@ -1,4 +1,4 @@
-"""Commands that fetch and convert: wheels, texts, tasks, examples, models, schemas."""
+"""Commands that prepare files: wheels, texts, tasks, examples, models, schemas."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from typing import Annotated
 import typer
 
 from benchmarks.cli.app import app
-from benchmarks.cli.options import (
-    Out,
-    Wheel,
-)
+from benchmarks.cli.options import Out, Wheel
+from benchmarks.results.files import write_json
 
 
 @app.command()
@@ -40,7 +38,7 @@ def tasks(wheel: Wheel, out: Out) -> None:
 
 @app.command()
 def examples(
-    name: str, origin: Annotated[Path, typer.Option(help="Wheel, or your file")], out: Out
+    name: str, origin: Annotated[Path, typer.Option(help="Wheel, or a user's file")], out: Out
 ) -> None:
     """Read the sources and references of a generation task."""
     from benchmarks.data.parallel_texts import write_examples
@@ -50,7 +48,9 @@ def examples(
 
 @app.command()
 def model(
-    name: str, out: Out, wheel: Annotated[Path | None, typer.Option(help="If embedded")] = None
+    name: str,
+    out: Out,
+    wheel: Annotated[Path | None, typer.Option(help="Wheel of an embedded model")] = None,
 ) -> None:
     """Fetch or convert a model and write its manifest."""
     from benchmarks.models.prepare_model import prepare_model
@@ -61,8 +61,7 @@ def model(
 @app.command()
 def schemas() -> None:
     """Write the JSON Schemas of configurations and results to workflow/schemas."""
-    from benchmarks.cli.json_schemas import SCHEMAS, json_schemas
-    from benchmarks.results.files import write_json
+    from benchmarks.cli.json_schemas import SCHEMAS_FOLDER, json_schemas
 
     for file_name, schema in json_schemas().items():
-        write_json(SCHEMAS / file_name, schema)
+        write_json(SCHEMAS_FOLDER / file_name, schema)

@@ -1,4 +1,4 @@
-"""The table config/assets.yaml: pinned wheels, and the models, texts and tasks that they carry."""
+"""The table config/assets.yaml: pinned wheels, and the models, texts and tasks inside them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import yaml
 ASSETS: dict[str, Any] = yaml.safe_load(
     (Path(__file__).resolve().parents[2] / "config" / "assets.yaml").read_text()
 )
+"""Kind of asset -> name -> entry."""
 
 
 def wheel_file(name: str) -> str:

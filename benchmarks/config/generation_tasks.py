@@ -1,4 +1,4 @@
-"""The tasks of config/generation.yaml: what is asked, and how answers are scored."""
+"""The tasks of config/generation.yaml: their data, prompts, decoding and metrics."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Literal
 import yaml
 from pydantic import Field, TypeAdapter, ValidationError, field_validator
 
-from benchmarks.config.sections import ConfigSection, Count, explain_validation_error
+from benchmarks.config.sections import ConfigSection, Count
+from benchmarks.config.validation_errors import explain_validation_error
 
 GENERATION_FILE = Path(__file__).resolve().parents[2] / "config" / "generation.yaml"
 
 
 class WheelDataset(ConfigSection):
-    """Pairs inside a wheel of config/assets.yaml."""
+    """Sources and references inside a wheel of config/assets.yaml."""
 
     wheel: str
     files: str = Field(description="Pattern of member names; * matches any folder")
@@ -23,13 +24,13 @@ class WheelDataset(ConfigSection):
 
 
 class FileDataset(ConfigSection):
-    """A user's pairs: JSON lines with `source` and `reference`."""
+    """A user's file: JSON lines with `source` and `reference`."""
 
     path: Path
 
 
 class GenerationTask(ConfigSection):
-    """What is asked, and how answers are scored; config/generation.yaml explains each key."""
+    """One task; config/generation.yaml explains each key."""
 
     version: Count
     note: str
@@ -47,16 +48,17 @@ class GenerationTask(ConfigSection):
     @classmethod
     def _has_source(cls, prompt: str) -> str:
         if "{source}" not in prompt:
-            raise ValueError("has no {source}; write it where the source belongs")
+            raise ValueError("has no {source}; write it where the source text stands")
         return prompt
 
-    def asked(self, source: str) -> str:
-        # Not str.format: a prompt may hold braces of its own.
+    def fill_prompt(self, source: str) -> str:
+        """The prompt that asks for one source."""
+        # Not str.format: a prompt may hold other braces.
         return self.prompt.replace("{source}", source)
 
 
 def read_generation_tasks(path: Path) -> dict[str, GenerationTask]:
-    """Raises ValueError with one line that names the file, the task and the key."""
+    """Task name -> task. Raises ValueError with one line that names the file, task and key."""
     try:
         return TypeAdapter(dict[str, GenerationTask]).validate_python(
             yaml.safe_load(path.read_text("utf-8"))
@@ -66,10 +68,11 @@ def read_generation_tasks(path: Path) -> dict[str, GenerationTask]:
 
 
 GENERATION_TASKS = read_generation_tasks(GENERATION_FILE)
+"""Name -> task of config/generation.yaml."""
 
 
 def check_task_files(names: Iterable[str], folder: Path) -> None:
-    """Raises ValueError with one line where a task's file is not in place yet."""
+    """Raises ValueError with one line where the file of a task is missing in `folder`."""
     for name in names:
         dataset = GENERATION_TASKS[name].dataset
         if isinstance(dataset, FileDataset) and not (folder / dataset.path).is_file():

@@ -14,16 +14,14 @@ from baselines.registry import methods
 from benchmarks.config.assets import ASSETS
 from benchmarks.config.generation_tasks import GENERATION_TASKS
 from benchmarks.config.latency_budget import budget_of
-from benchmarks.config.sections import (
-    AA_CONTROL,
-    ConfigSection,
-    Count,
-    LatencySection,
-    explain_validation_error,
-)
+from benchmarks.config.sections import AA_CONTROL, ConfigSection, Count, LatencySection
+from benchmarks.config.validation_errors import explain_validation_error
 from cqil.methods.method import Method
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""A name that can stand in a file name."""
+PLACEHOLDER_DEPTH = 1
+"""Depth of a latency budget while options are checked: only a model determines the real one."""
 
 
 class _TextsSection(ConfigSection):
@@ -34,12 +32,12 @@ class _TextsSection(ConfigSection):
 
     @validates("texts")
     @classmethod
-    def _known(cls, texts: list[str]) -> list[str]:
+    def _check_known(cls, texts: list[str]) -> list[str]:
         return _check_names("text", texts, ASSETS["texts"])
 
 
 class CalibrationSection(_TextsSection):
-    """Documents that similarities and searches look at; never scored."""
+    """Documents that similarities and searches read; they are never scored."""
 
     documents: Count = Field(default=4, description="Documents of each text")
 
@@ -49,17 +47,17 @@ class SearchSection(ConfigSection):
 
     grid: Count = Field(default=13, description="Starts to try, evenly spaced")
     documents: Count = Field(default=4, description="Calibration documents of each text")
-    window: int = Field(default=256, ge=16, description="Tokens taken from each")
+    window: int = Field(default=256, ge=16, description="Tokens taken from a document")
 
 
 class PerplexitySection(_TextsSection):
     """The first half of each window is context, the second half is scored."""
 
-    documents: Count | None = Field(default=8, description="Of each text; null takes all")
+    documents: Count | None = Field(default=8, description="Documents of each text; null takes all")
 
 
 class TaskSuite(ConfigSection):
-    """lm-eval tasks that are measured in one job and recorded in one file."""
+    """lm-eval tasks that one job measures and one file records."""
 
     tasks: dict[str, Count | None] = Field(
         min_length=1,
@@ -68,13 +66,13 @@ class TaskSuite(ConfigSection):
 
     @validates("tasks")
     @classmethod
-    def _known(cls, tasks: dict[str, int | None]) -> dict[str, int | None]:
+    def _check_known(cls, tasks: dict[str, int | None]) -> dict[str, int | None]:
         _check_names("task", list(tasks), ASSETS["tasks"])
         return tasks
 
 
 class GenerationSection(ConfigSection):
-    """Texts that every variant writes; one job for each variant and task."""
+    """Texts that every variant generates; one job for each variant and task."""
 
     tasks: dict[str, Count | None] = Field(
         default={}, description="Task of generation.yaml -> its documents; null takes all"
@@ -83,13 +81,13 @@ class GenerationSection(ConfigSection):
 
     @validates("tasks")
     @classmethod
-    def _known(cls, tasks: dict[str, int | None]) -> dict[str, int | None]:
+    def _check_known(cls, tasks: dict[str, int | None]) -> dict[str, int | None]:
         _check_names("task", list(tasks), GENERATION_TASKS)
         return tasks
 
 
 class ReportSection(ConfigSection):
-    """How the report draws its intervals."""
+    """How the report estimates its intervals."""
 
     confidence: float = Field(default=0.95, gt=0.5, lt=1, description="Of every interval")
     resamples: int = Field(default=9999, ge=999, description="Bootstrap resamples")
@@ -131,27 +129,27 @@ class RunConfig(ConfigSection):
 
     @validates("variants")
     @classmethod
-    def _dense_is_there(cls, variants: dict[str, Any]) -> dict[str, Any]:
+    def _check_dense(cls, variants: dict[str, Any]) -> dict[str, Any]:
         if AA_CONTROL in variants:
             raise ValueError(
-                f"{AA_CONTROL}: is the name of dense when it is timed twice; rename it"
+                f"{AA_CONTROL}: is the name of the A/A control of dense; rename the variant"
             )
         if (variants.get("dense") or {}).get("method") != "dense":
-            raise ValueError("dense: missing; add `dense: {method: dense}`, the reference of all")
+            raise ValueError("dense: missing; add `dense: {method: dense}` as the reference")
         return variants
 
     @model_validator(mode="after")
-    def _tasks_once(self) -> RunConfig:
+    def _check_repeated_tasks(self) -> RunConfig:
         tasks = [task for suite in self.multiple_choice.values() for task in suite.tasks]
-        if twice := sorted({task for task in tasks if tasks.count(task) > 1}):
+        if repeated := sorted({task for task in tasks if tasks.count(task) > 1}):
             raise ValueError(
-                f"multiple_choice: task {twice[0]} appears twice; keep it in one suite"
+                f"multiple_choice: task {repeated[0]} appears twice; keep it in one suite"
             )
         return self
 
 
 def parse_config(raw: dict[str, Any]) -> RunConfig:
-    """Raises ValueError with one line that names the key, the value and the remedy."""
+    """The run of a YAML file. Raises ValueError with one line: key, value and remedy."""
     try:
         config = RunConfig.model_validate(raw)
         for name, options in config.variants.items():
@@ -161,33 +159,32 @@ def parse_config(raw: dict[str, Any]) -> RunConfig:
     return config
 
 
-def parse_method(where: str, options: dict[str, Any]) -> Method:
-    """The method that a variant names. Raises ValueError with one line that begins at `where`."""
+def parse_method(key: str, options: dict[str, Any]) -> Method:
+    """The method that a variant names. Raises ValueError with one line that starts with `key`."""
     name = options.get("method")
     if name not in methods():
         known = ", ".join(sorted(methods()))
-        raise ValueError(f"config: {where}.method: {name!r} is unknown; use one of {known}")
+        raise ValueError(f"config: {key}.method: {name!r} is unknown; use one of {known}")
     try:
         if (budget := budget_of(options)) is not None:
-            options = budget.replaced(options, PLACEHOLDER_DEPTH)
+            options = budget.replace_by_depth(options, PLACEHOLDER_DEPTH)
         return methods()[name].model_validate(options)
     except ValidationError as error:
-        raise ValueError(f"config: {where}.{explain_validation_error(error)}") from None
+        raise ValueError(f"config: {key}.{explain_validation_error(error)}") from None
     except ValueError as error:
-        raise ValueError(f"config: {where}.{error}") from None
-
-
-PLACEHOLDER_DEPTH = 1
-"""Depth where only the model will tell which one a latency budget leaves."""
+        raise ValueError(f"config: {key}.{error}") from None
 
 
 def search_name(options: dict[str, Any]) -> str | None:
-    """Of the file that holds what the method's search found; None where it has no search."""
-    key, budget = parse_method("variants", options).search_key, budget_of(options)
-    return key if key is None or budget is None else f"{key}-{budget.tag}"
+    """File name of the result of the method's search; None where it needs no search."""
+    search_key, budget = parse_method("variants", options).search_key, budget_of(options)
+    if search_key is None or budget is None:
+        return search_key
+    return f"{search_key}-{budget.tag}"
 
 
 def _check_names(what: str, names: list[str], known: dict[str, Any]) -> list[str]:
+    """The names. Raises ValueError where one is unknown or appears twice."""
     for name in names:
         if name not in known:
             raise ValueError(f"{what} {name!r} is unknown; use one of {', '.join(sorted(known))}")

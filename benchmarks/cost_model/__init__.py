@@ -1,1 +1,1 @@
-"""What a step costs, from a plan, a layout, a model's sizes and a machine. Imports no torch."""
+"""The time of a step from a plan, a layout, a model's sizes and a machine. Imports no torch."""

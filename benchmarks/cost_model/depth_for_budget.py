@@ -1,4 +1,4 @@
-"""From a latency budget to a depth: the largest whose predicted step still fits. A projection."""
+"""The largest depth whose predicted step fits a latency budget. A projection. No torch."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from baselines.registry import methods
 from benchmarks.config.latency_budget import LatencyBudget, budget_of
 from benchmarks.cost_model.machine import Machine, load_machine
 from benchmarks.cost_model.model_shapes import ModelShape
-from benchmarks.cost_model.step_time import StepWorkload, predict_step
+from benchmarks.cost_model.step_time import dense_s, predict_step
+from benchmarks.cost_model.step_workload import StepWorkload
 from benchmarks.results.files import read_json
-from cqil.engine.parallel.layout import ONE_DEVICE, Layout
+from cqil.engine.parallel.layout import Layout
 from cqil.plan import LayerPlan, kept_layers_plan, uniform_plan
 from cqil.selection.grouping import Grouping
 from cqil.selection.uniform import grouped_span
 
 REORDERING_GROUP_SIZE = 2
-"""Layers of a group of the other orders that take a depth."""
+"""Layers of a group of the reordering methods that take a depth."""
 
 
 @dataclass(frozen=True)
 class BudgetFit:
-    """What a budget leads to."""
+    """The depth that a budget leads to, and predictions."""
 
     depth: int
     predicted_ms: float
@@ -34,25 +35,23 @@ class BudgetFit:
 def resolve_depth(
     options: dict[str, Any], manifest: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """The options with the depth that their budget leaves this model, and what was predicted.
+    """Options with the depth that their budget leaves this model, and a record of the prediction.
 
-    Options without a budget come back as they are. Raises ValueError where no depth fits, where
-    dense fits already, and where the machine is not known.
+    Options without a budget come back unchanged, with None. Raises ValueError where no depth fits,
+    where the dense model fits already, and where the machine is unknown.
     """
     if (budget := budget_of(options)) is None:
         return options, None
     fit = _fit(options, budget, manifest)
-    found = asdict(fit) | budget.model_dump() | {"projected": True}
-    return budget.replaced(options, fit.depth), found
+    prediction = asdict(fit) | budget.model_dump() | {"projected": True}
+    return budget.replace_by_depth(options, fit.depth), prediction
 
 
 def _fit(options: dict[str, Any], budget: LatencyBudget, manifest: dict[str, Any]) -> BudgetFit:
-    shape = ModelShape.of_config(
-        manifest["name"], read_json(Path(manifest["path"]) / "config.json")
-    )
+    config = read_json(Path(manifest["path"]) / "config.json")
     return depth_within(
         budget.ms,
-        shape,
+        ModelShape.of_config(manifest["name"], config),
         load_machine(budget.machine),
         group_size=_group_size(options),
         layout=Layout(
@@ -64,12 +63,11 @@ def _fit(options: dict[str, Any], budget: LatencyBudget, manifest: dict[str, Any
 
 
 def _group_size(options: dict[str, Any]) -> int | None:
-    """None for rules that leave layers out."""
-    kind = methods()[options["method"]]
-    if issubclass(kind, Grouping):
-        size = options.get("group_size", kind.model_fields["group_size"].default)
-        return int(size)
-    return REORDERING_GROUP_SIZE if kind.family == "order" else None
+    """Layers of a group; None for methods that leave layers out."""
+    method_class = methods()[options["method"]]
+    if issubclass(method_class, Grouping):
+        return int(options.get("group_size", method_class.model_fields["group_size"].default))
+    return REORDERING_GROUP_SIZE if method_class.family == "reordering" else None
 
 
 def depth_within(
@@ -81,46 +79,36 @@ def depth_within(
     layout: Layout,
     work: StepWorkload,
 ) -> BudgetFit:
-    """`group_size`: of the rule's groups; None for rules that leave layers out.
+    """The largest depth within a budget; `group_size` is None where layers are left out.
 
-    Where groups lie does not change their time, so they are taken from the middle. Raises
-    ValueError where dense fits already and where no depth does.
+    The place of groups does not change their time, so they are taken from the middle. Raises
+    ValueError where the dense model fits already and where no depth does.
     """
-    dense_ms = _ms(kept_layers_plan(shape.layers, list(range(shape.layers))), shape, machine, work)
+    dense_ms = 1e3 * dense_s(shape, machine, work)
     if dense_ms <= budget_ms:
         raise ValueError(
             f"latency_budget: {budget_ms:g} ms, but dense on one device of {machine.name} takes "
             f"{dense_ms:.3g} ms; nothing needs to go"
         )
-    shortest = dense_ms
+    shortest_ms = dense_ms
     for depth, plan in _plans(shape.layers, group_size):
-        found = _ms(plan, shape, machine, work, layout)
-        if found <= budget_ms:
-            return BudgetFit(depth, found, dense_ms)
-        shortest = min(shortest, found)
+        predicted_ms = 1e3 * predict_step(plan, layout, shape, machine, work).total_s
+        if predicted_ms <= budget_ms:
+            return BudgetFit(depth, predicted_ms, dense_ms)
+        shortest_ms = min(shortest_ms, predicted_ms)
     raise ValueError(
-        f"latency_budget: {budget_ms:g} ms is out of reach on {machine.name}; the least is "
-        f"{shortest:.3g} ms (dense {dense_ms:.3g} ms)"
+        f"latency_budget: {budget_ms:g} ms is out of reach on {machine.name}; the shortest "
+        f"step takes {shortest_ms:.3g} ms (dense {dense_ms:.3g} ms)"
     )
 
 
 def _plans(layers: int, group_size: int | None) -> Iterator[tuple[int, LayerPlan]]:
-    """From the deepest on."""
-    least = 1 if group_size is None else -(-layers // group_size)
-    for depth in range(layers - 1, least - 1, -1):
+    """(depth, plan), the largest depth first."""
+    min_depth = 1 if group_size is None else -(-layers // group_size)
+    for depth in range(layers - 1, min_depth - 1, -1):
         if group_size is None:
             yield depth, kept_layers_plan(layers, list(range(depth)))
         else:
             span = grouped_span(layers, depth, group_size)
             start = (layers - span) // 2
             yield depth, uniform_plan(layers, start, start + span, group_size)
-
-
-def _ms(
-    plan: LayerPlan,
-    shape: ModelShape,
-    machine: Machine,
-    work: StepWorkload,
-    layout: Layout = ONE_DEVICE,
-) -> float:
-    return 1e3 * predict_step(plan, layout, shape, machine, work).total_s

@@ -1,4 +1,4 @@
-"""Sizes of LLaMA models: how many numbers a rank reads of a layer, the head and the cache."""
+"""Sizes of LLaMA models: how many elements of layers, LM head and cache a rank reads. No torch."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from functools import cache
 from typing import Any
 
 from cqil.engine.parallel.attention_heads import AttentionHeads
-from cqil.engine.parallel.layout import Shard
+from cqil.engine.parallel.layout import Shard, slice_length
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelShape:
-    """What the time of a step depends on, of a LLaMA's configuration."""
+    """The fields of a LLaMA's configuration that the time of a step depends on."""
 
     name: str
     layers: int
@@ -20,53 +20,56 @@ class ModelShape:
     intermediate: int
     heads: int
     kv_heads: int
-    """Key-value heads."""
     vocabulary: int
     explicit_head_dim: int = 0
-    """0: hidden / heads."""
+    """Size of a head; 0 where it is hidden / heads."""
     tied: bool = False
-    """The output head is the embedding."""
+    """Whether the LM head is the embedding."""
 
     @property
     def head_dim(self) -> int:
+        """Size of one attention head."""
         return self.explicit_head_dim or self.hidden // self.heads
 
-    def attention(self, shard: Shard) -> int:
-        """Numbers in the weights of a layer's attention on one shard."""
-        held = self._held(shard)
-        rows = 2 * len(held.query_heads) + 2 * len(held.kv_heads)  # Q and output, K and V
+    def attention_elements(self, shard: Shard) -> int:
+        """Weights of one layer's attention, on one shard."""
+        heads = self._heads(shard)
+        rows = 2 * len(heads.query_heads) + 2 * len(heads.kv_heads)  # Q and output, K and V
         return rows * self.head_dim * self.hidden
 
-    def mlp(self, shard: Shard) -> int:
-        return 3 * self.hidden * _size(shard.of(self.intermediate))
+    def mlp_elements(self, shard: Shard) -> int:
+        """Weights of one layer's MLP, on one shard."""
+        return 3 * self.hidden * slice_length(shard.of(self.intermediate))
 
-    def head(self, shard: Shard) -> int:
-        return self.hidden * _size(shard.of(self.vocabulary))
+    def lm_head_elements(self, shard: Shard) -> int:
+        """Weights of the LM head, on one shard."""
+        return self.hidden * slice_length(shard.of(self.vocabulary))
 
     def cache_elements(self, shard: Shard) -> int:
-        """Numbers in the cache of a layer, for one token."""
-        return 2 * len(self._held(shard).kv_heads) * self.head_dim
+        """Keys and values of one layer and one token, on one shard."""
+        return 2 * len(self._heads(shard).kv_heads) * self.head_dim
 
-    def score_products(self, shard: Shard) -> int:
-        """Multiply-adds of attending to one cached token, scores and values."""
-        return 2 * len(self._held(shard).query_heads) * self.head_dim
+    def score_multiply_adds(self, shard: Shard) -> int:
+        """Multiply-adds of one query token and one cached token: score and weighted value."""
+        return 2 * len(self._heads(shard).query_heads) * self.head_dim
 
     @property
     def weight_elements(self) -> int:
-        """Numbers in all layers, the head, and the embedding where it is another."""
+        """Weights of all layers and the LM head, and of the embedding where it is not tied."""
         whole = Shard()
-        ends = self.head(whole) * (1 if self.tied else 2)
-        return self.layers * (self.attention(whole) + self.mlp(whole)) + ends
+        layer = self.attention_elements(whole) + self.mlp_elements(whole)
+        return self.layers * layer + self.lm_head_elements(whole) * (1 if self.tied else 2)
 
-    def _held(self, shard: Shard) -> AttentionHeads:
-        return _heads(shard, self.heads, self.kv_heads, self.head_dim)
+    def _heads(self, shard: Shard) -> AttentionHeads:
+        return _attention_heads(shard, self.heads, self.kv_heads, self.head_dim)
 
     def with_layers(self, layers: int) -> ModelShape:
+        """This shape with another number of layers."""
         return replace(self, layers=layers)
 
     @classmethod
     def of_config(cls, name: str, config: dict[str, Any]) -> ModelShape:
-        """From the fields of a config.json. Raises ValueError where one is missing."""
+        """From the fields of a config.json. Raises ValueError where one of them is missing."""
         try:
             return cls(
                 name=name,
@@ -85,20 +88,16 @@ class ModelShape:
             ) from None
 
 
-_heads = cache(AttentionHeads.of)
+_attention_heads = cache(AttentionHeads.of)
 
-
-def _size(part: slice) -> int:
-    return part.stop - part.start
-
-
-# layers, hidden, intermediate, heads, key-value heads, vocabulary, head size (0: the usual), tied
+# layers, hidden, intermediate, heads, key-value heads, vocabulary, explicit_head_dim, tied
 _TABLE = {
     "SmolLM2-135M": (30, 576, 1536, 9, 3, 49152, 0, True),
     "SmolLM2-360M": (32, 960, 2560, 15, 5, 49152, 0, True),
     "SmolLM2-1.7B": (24, 2048, 8192, 32, 32, 49152, 0, True),
     "Llama-3.2-1B": (16, 2048, 8192, 32, 8, 128256, 0, True),
     "Llama-3.2-3B": (28, 3072, 8192, 24, 8, 128256, 0, True),
+    "Sheared-LLaMA-1.3B": (24, 2048, 5504, 16, 16, 32000, 0, False),
     "LLaMA-7B": (32, 4096, 11008, 32, 32, 32000, 0, False),
     "Llama-3.1-8B": (32, 4096, 14336, 32, 8, 128256, 0, False),
     "LLaMA-13B": (40, 5120, 13824, 40, 40, 32000, 0, False),
@@ -131,11 +130,11 @@ SHAPES = {
         tied,
     ) in _TABLE.items()
 }
-"""As their published configurations say; LLaMA-7B is Llama-2-7B's too."""
+"""Model -> its published sizes; those of LLaMA-7B are Llama-2-7B's too."""
 
 
 def shape_named(name: str) -> ModelShape:
-    """Raises ValueError where the table does not have it."""
+    """The shape in SHAPES. Raises ValueError where SHAPES has no such model."""
     if name not in SHAPES:
         raise ValueError(f"shape: {name!r} is unknown; use one of {', '.join(SHAPES)}")
     return SHAPES[name]

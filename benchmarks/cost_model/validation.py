@@ -1,8 +1,8 @@
-"""The model against what others published and what was measured here, row by row.
+"""The cost model beside speeds that others published, and beside times measured here. No torch.
 
-Two figures of a machine are fitted, on rows that send nothing and then do not count: gpt-fast's
-efficiency on one GPU, Ladder-Residual's efficiency and launches on its bound (there is no one-GPU
-row of 70B). Latencies are presets.
+Efficiency and launches of a machine are fitted on rows without messages, which are then marked as
+fitted: gpt-fast's row of one GPU, and Ladder-Residual's bound, since no row has 70B on one GPU.
+Latencies come from presets.
 """
 
 from __future__ import annotations
@@ -15,42 +15,48 @@ from typing import Any
 import numpy as np
 import yaml
 
-from benchmarks.cost_model.machine import ANY, Machine, load_machine
+from benchmarks.cost_model.machine import Machine, load_machine
 from benchmarks.cost_model.model_shapes import SHAPES, ModelShape
-from benchmarks.cost_model.step_time import Prediction, StepWorkload, predict_step
+from benchmarks.cost_model.rates import ANY
+from benchmarks.cost_model.step_time import Prediction, predict_step, step_bytes
+from benchmarks.cost_model.step_workload import StepWorkload
 from benchmarks.results.engine_bench_record import EngineBench
 from benchmarks.results.statistics import phase_times
 from cqil.engine.parallel.layout import Layout
 from cqil.plan import LayerPlan, dense_plan
 
-PUBLISHED = Path(__file__).with_name("published.yaml")
+PUBLISHED_FILE = Path(__file__).with_name("published.yaml")
 
 
 @dataclass(frozen=True)
 class ComparedRow:
-    """One row: what the model says, and what is so."""
+    """A prediction beside a published or measured figure."""
 
     table: str
     row: str
     ranks: int
     unit: str
     predicted: float
-    found: float
-    counts: bool
-    """False where the row was used to fit the machine."""
+    measured: float
+    """By the publication, or here."""
+    fitted: bool
+    """The row was used to fit the machine, so it proves nothing."""
     remark: str = ""
+    """A probable reason of the deviation; empty where the deviation is small."""
 
     @property
     def deviation(self) -> float:
-        return self.predicted / self.found - 1
+        """Share by which the prediction exceeds the measured figure."""
+        return self.predicted / self.measured - 1
 
     def within(self, share: float) -> bool:
+        """Whether the deviation is at most `share`, in either direction."""
         return abs(self.deviation) <= share
 
 
 def published_rows() -> list[ComparedRow]:
     """Every published speed beside its prediction."""
-    return [row for table in yaml.safe_load(PUBLISHED.read_text()) for row in _table(table)]
+    return [row for table in yaml.safe_load(PUBLISHED_FILE.read_text()) for row in _table(table)]
 
 
 def _table(table: dict[str, Any]) -> Iterator[ComparedRow]:
@@ -58,7 +64,7 @@ def _table(table: dict[str, Any]) -> Iterator[ComparedRow]:
     machine = _ladder_machine() if ladder else _one_gpu_machine()
     machine = replace(machine, links=load_machine(table["links"]).links)
     for row in table["rows"]:
-        for ranks, found in row["speeds"].items():
+        for ranks, measured in row["speeds"].items():
             predicted = _tokens_per_s(table, row, ranks, machine)
             yield ComparedRow(
                 table=table["title"],
@@ -66,13 +72,14 @@ def _table(table: dict[str, Any]) -> Iterator[ComparedRow]:
                 ranks=ranks,
                 unit="tokens/s",
                 predicted=predicted,
-                found=found,
-                counts=not _fitted(table, row, ranks),
-                remark=_remark(row, ranks, predicted / found - 1),
+                measured=measured,
+                fitted=_is_fitted(table, row, ranks),
+                remark=_remark(row, ranks, predicted / measured - 1),
             )
 
 
-def _fitted(table: dict[str, Any], row: dict[str, Any], ranks: int) -> bool:
+def _is_fitted(table: dict[str, Any], row: dict[str, Any], ranks: int) -> bool:
+    """Whether `_one_gpu_machine`, `_ladder_machine` or a preset's latency was fitted on the row."""
     if "peer access off" in table["title"]:
         return row["how"] == "standard"
     if "Ladder" in table["title"]:
@@ -81,7 +88,7 @@ def _fitted(table: dict[str, Any], row: dict[str, Any], ranks: int) -> bool:
 
 
 def _remark(row: dict[str, Any], ranks: int, deviation: float) -> str:
-    """Why a row lies more than 10 % off."""
+    """A probable reason why a row lies more than 10 % off."""
     if abs(deviation) <= 0.1:
         return ""
     if row["batch"] > 1:
@@ -94,65 +101,69 @@ def _remark(row: dict[str, Any], ranks: int, deviation: float) -> str:
 def _tokens_per_s(
     table: dict[str, Any], row: dict[str, Any], ranks: int, machine: Machine
 ) -> float:
-    """Of all sequences, prompt included."""
+    """Predicted tokens per second of all sequences, with the time of the prompt included."""
     shape, layout = SHAPES[row["model"]], Layout(tensor_parallel_size=ranks)
-    plan = _halves(shape.layers) if row["how"] == "parallel" else dense_plan(shape.layers)
+    plan = (
+        _parallel_attention_plan(shape.layers)
+        if row["how"] == "parallel"
+        else dense_plan(shape.layers)
+    )
     prompt = StepWorkload(
         phase="prefill", batch=row["batch"], context=table["prompt"], whole_head=True
     )
-    seen = table["prompt"] + table["new"] // 2
-    token = StepWorkload(batch=row["batch"], context=seen, whole_head=True)
+    mean_context = table["prompt"] + table["new"] // 2
+    token = StepWorkload(batch=row["batch"], context=mean_context, whole_head=True)
     seconds = sum(
-        times * _seconds(predict_step(plan, layout, shape, machine, work), row["how"])
-        for times, work in ((1, prompt), (table["new"], token))
+        count * _seconds(predict_step(plan, layout, shape, machine, work), row["how"])
+        for count, work in ((1, prompt), (table["new"], token))
     )
     return row["batch"] * table["new"] / seconds
 
 
-def _halves(layers: int) -> LayerPlan:
-    """Attention beside the MLP, as in PaLM."""
+def _parallel_attention_plan(layers: int) -> LayerPlan:
+    """Attention beside the MLP of each layer, as in PaLM."""
     groups = tuple((f"{layer}.attn", f"{layer}.mlp") for layer in range(layers))
     return LayerPlan(num_layers=layers, groups=groups)
 
 
 def _seconds(prediction: Prediction, how: str) -> float:
-    kinds = {"bound": prediction.without_communication_s, "ladder": prediction.overlapped_s}
-    return kinds.get(how, prediction.total_s)
+    """Seconds of a step under the `how` of a published row."""
+    seconds = {"bound": prediction.without_communication_s, "ladder": prediction.overlapped_s}
+    return seconds.get(how, prediction.total_s)
 
 
 def _published(title: str, model: str, how: str) -> dict[int, float]:
-    """Speeds at batch 1."""
-    table = next(t for t in yaml.safe_load(PUBLISHED.read_text()) if t["title"] == title)
-    wanted = {"model": model, "batch": 1, "how": how}
-    return next(r["speeds"] for r in table["rows"] if wanted.items() <= r.items())
+    """Ranks -> published tokens per second at batch 1."""
+    table = next(t for t in yaml.safe_load(PUBLISHED_FILE.read_text()) if t["title"] == title)
+    key = {"model": model, "batch": 1, "how": how}
+    return next(row["speeds"] for row in table["rows"] if key.items() <= row.items())
 
 
 def _one_gpu_machine() -> Machine:
-    """Efficiency such that one GPU is as fast as published; launches are inside it."""
+    """An A100 as fast as published for one GPU; its efficiency includes launches."""
     speed = _published("gpt-fast, tensor parallel", "LLaMA-7B", "standard")[1]
     work = StepWorkload(context=105, whole_head=True)
-    return _with(load_machine("a100-nvlink"), _reading(SHAPES["LLaMA-7B"], 1, work) * speed, 0.0)
+    bytes_read = _bytes_read(SHAPES["LLaMA-7B"], 1, work)
+    return _with_rate(load_machine("a100-nvlink"), bytes_read * speed, 0.0)
 
 
 def _ladder_machine() -> Machine:
-    """T = launches + bytes / rate through the bounds on 2 and on 8 GPUs."""
+    """An H100 with launches + bytes / rate fitted to the bounds on 2 and on 8 GPUs."""
     speeds = _published("Ladder-Residual, NVLink", "Llama-3.1-70B", "bound")
     shape, work = SHAPES["Llama-3.1-70B"], StepWorkload(context=1280, whole_head=True)
-    read = {ranks: _reading(shape, ranks, work) for ranks in (2, 8)}
-    rate = (read[2] - read[8]) / (1 / speeds[2] - 1 / speeds[8])
-    stage_s = (1 / speeds[2] - read[2] / rate) / shape.layers
-    return _with(load_machine("h100-nvlink"), rate, stage_s)
+    bytes_read = {ranks: _bytes_read(shape, ranks, work) for ranks in (2, 8)}
+    bytes_per_s = (bytes_read[2] - bytes_read[8]) / (1 / speeds[2] - 1 / speeds[8])
+    stage_s = (1 / speeds[2] - bytes_read[2] / bytes_per_s) / shape.layers
+    return _with_rate(load_machine("h100-nvlink"), bytes_per_s, stage_s)
 
 
-def _reading(shape: ModelShape, ranks: int, work: StepWorkload) -> float:
-    """Bytes that a rank reads for a token: what a machine of 1 byte/s needs seconds for."""
-    unit = _with(load_machine("h100-nvlink"), 1.0, 0.0)
-    return predict_step(
-        dense_plan(shape.layers), Layout(tensor_parallel_size=ranks), shape, unit, work
-    ).without_communication_s
+def _bytes_read(shape: ModelShape, ranks: int, work: StepWorkload) -> int:
+    """Bytes that each rank reads for a token of the dense model."""
+    layout = Layout(tensor_parallel_size=ranks)
+    return step_bytes(dense_plan(shape.layers), layout, 0, shape, work)
 
 
-def _with(machine: Machine, bytes_per_s: float, stage_s: float) -> Machine:
+def _with_rate(machine: Machine, bytes_per_s: float, stage_s: float) -> Machine:
     rate = machine.rate(ANY, ANY)
     efficiency = bytes_per_s / rate.bandwidth
     fitted = replace(rate, efficiency=efficiency, stage_s=stage_s)
@@ -160,9 +171,9 @@ def _with(machine: Machine, bytes_per_s: float, stage_s: float) -> Machine:
 
 
 def measured_rows(bench: EngineBench, shape: ModelShape, machine: Machine) -> Iterator[ComparedRow]:
-    """Decode steps of a bench's arms beside the prediction from a probe of the same machine.
+    """Decode steps of a bench's systems beside predictions from a probe of that machine.
 
-    Left out: `generate` of Transformers, and sums in a star, of which the probe knows nothing.
+    Left out are systems that a probe cannot predict: `generate` of Transformers, sums in a star.
     """
     work = StepWorkload(
         batch=bench.workload["batch"],
@@ -187,6 +198,6 @@ def measured_rows(bench: EngineBench, shape: ModelShape, machine: Machine) -> It
             ranks=layout.world_size,
             unit="ms",
             predicted=1e3 * predicted_s,
-            found=1e3 * measured_s,
-            counts=True,
+            measured=1e3 * measured_s,
+            fitted=False,
         )

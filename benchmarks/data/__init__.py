@@ -1,1 +1,1 @@
-"""Wheels, texts, lm-eval tasks and parallel texts, fetched and split once."""
+"""Wheels, texts, lm-eval tasks and parallel texts: fetched, split and written once."""

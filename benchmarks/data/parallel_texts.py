@@ -1,6 +1,6 @@
-"""Sources and references of generation tasks: translations, or papers and their summaries.
+"""Sources and references of generation tasks: translations, or papers with summaries. No torch.
 
-They are read from a pinned wheel or from a user's file, and kept as JSON lines. Imports no torch.
+They are read from a pinned wheel or from a user's file, and written as JSON lines.
 """
 
 from __future__ import annotations
@@ -26,56 +26,54 @@ from benchmarks.data.texts import read_documents
 from benchmarks.results.files import write_atomically
 
 SourceReference = tuple[str, str]
-
-
+"""(source, reference)."""
 FEWSHOT_ONE_IN = 4
-"""One source in so many is an example, in a task that shows any."""
-
-
+"""One source in so many is a few-shot example, in a task with few-shot examples."""
 MARKUP = re.compile(r"[%{}<>&\\_\n]")
-"""In messages that a program fills in or parses."""
+"""Characters of messages that a program fills in or parses."""
 
 
 def write_examples(name: str, origin: Path, out: Path) -> None:
-    """Writes the pairs of a task, each source once; `origin` is the wheel or the user's file.
+    """Writes the examples of a task, each source once; `origin` is the wheel or the user's file.
 
-    Where a task shows examples, a source's digest tells whether it is one; those are not scored.
-    Raises ValueError with one line for a broken file, and where no pair is left.
+    In a task with few-shot examples the digest of a source decides whether it is one of them; those
+    are not scored. Raises ValueError with one line for a broken file, and where no example is left.
     """
-    task, rows = GENERATION_TASKS[name], {}
+    task = GENERATION_TASKS[name]
+    rows: dict[str, dict[str, str]] = {}
     for source, reference in _read(task.dataset, origin):
         words = source.split()
         if task.words is None or task.words[0] <= len(words) <= task.words[1]:
             text = " ".join(words[: task.first_words])
             digest = hashlib.sha256(text.encode()).hexdigest()
-            shown = task.shots > 0 and int(digest[:8], 16) % FEWSHOT_ONE_IN == 0
-            part = "examples" if shown else "evaluation"
+            is_fewshot = task.shots > 0 and int(digest[:8], 16) % FEWSHOT_ONE_IN == 0
+            part = "examples" if is_fewshot else "evaluation"
             row = {"sha256": digest, "part": part, "source": text, "reference": reference.strip()}
             rows.setdefault(digest, row)
     if not rows:
         raise ValueError(
-            f"{origin}: has no pairs for {name}; correct {GENERATION_FILE.name} or the file"
+            f"{origin}: has no examples for {name}; correct {GENERATION_FILE.name} or the file"
         )
     lines = (json.dumps(rows[digest]) for digest in sorted(rows))
     write_atomically(out, "\n".join(lines) + "\n")
 
 
 def scored_examples(name: str, path: Path, documents: int | None) -> list[dict[str, str]]:
-    """The first `documents` to score, in the order of their digests; None takes all.
+    """The first `documents` examples to score, in the order of their digests; None takes all.
 
     Raises ValueError where there are fewer.
     """
     rows = read_documents(path, "evaluation")
     if documents is not None and documents > len(rows):
         raise ValueError(
-            f"generation.tasks.{name}: has {len(rows)} documents, {documents} were asked for; "
+            f"generation.tasks.{name}: has {len(rows)} documents, {documents} are needed; "
             "lower the number, or write null for all"
         )
     return rows[:documents]
 
 
 def fewshot_examples(name: str, path: Path) -> list[dict[str, str]]:
-    """The examples that stand before every question."""
+    """The few-shot examples that stand before every prompt."""
     return read_documents(path, "examples")[: GENERATION_TASKS[name].shots]
 
 
@@ -90,26 +88,26 @@ def _read(dataset: WheelDataset | FileDataset, origin: Path) -> Iterator[SourceR
 
 
 def user_examples(path: Path) -> Iterator[SourceReference]:
-    """Raises ValueError with one line that names the line of the file."""
+    """The examples of a user's file. Raises ValueError with one line that names the line."""
     remedy = "write one JSON object with `source` and `reference`, both text"
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
-            pair = row["source"], row["reference"]
+            source, reference = row["source"], row["reference"]
         except (ValueError, KeyError, TypeError):
-            raise ValueError(f"{path}: line {number} is no pair; {remedy}") from None
-        if not all(isinstance(text, str) and text.strip() for text in pair):
-            raise ValueError(f"{path}: line {number} has a text that is empty or none; {remedy}")
-        yield pair
+            raise ValueError(f"{path}: line {number} is no example; {remedy}") from None
+        if not all(isinstance(text, str) and text.strip() for text in (source, reference)):
+            raise ValueError(f"{path}: line {number} has an empty or missing text; {remedy}")
+        yield source, reference
 
 
 def gettext_messages(data: bytes) -> Iterator[SourceReference]:
     """Translation and original of the plain messages of a compiled catalogue (GNU gettext's .mo).
 
-    Messages with a context, plural forms, placeholders or markup are left out; a compiled catalogue
-    has no unfinished ones.
+    Messages with a context, plural forms, placeholders or markup are left out. A compiled catalogue
+    has no unfinished messages.
     """
     for message in read_mo(io.BytesIO(data)):
         if message.context or message.pluralizable or not message.id:
@@ -120,7 +118,7 @@ def gettext_messages(data: bytes) -> Iterator[SourceReference]:
 
 
 def aclsum_papers(data: bytes) -> Iterator[SourceReference]:
-    """Abstract and conclusion of each paper, and its summary in three sentences."""
+    """Abstract and conclusion of each paper, and its summary of three sentences."""
     for line in data.decode("utf-8").splitlines():
         paper = json.loads(line)
         sentences, summary = paper["sentences"], paper["summary"]
@@ -129,3 +127,4 @@ def aclsum_papers(data: bytes) -> Iterator[SourceReference]:
 
 
 READERS = {"gettext": gettext_messages, "aclsum": aclsum_papers}
+"""Reader of a WheelDataset -> function from the bytes of a member to examples."""

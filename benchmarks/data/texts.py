@@ -1,4 +1,4 @@
-"""Text collections as documents: split once into calibration and evaluation."""
+"""Text collections as documents, split once into calibration and evaluation. Imports no torch."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def split_documents(text: str, split: str) -> list[str]:
 
 
 def write_text(name: str, wheel: Path, out: Path) -> None:
-    """Writes the distinct documents of a text as JSON lines, half of them for calibration.
+    """Writes the distinct documents of a text as JSON lines, about half of them for calibration.
 
-    The split is by the digest of the document, so that no document is ever on both sides.
+    The digest of a document decides its side, so that no document is on both sides.
     """
     asset = ASSETS["texts"][name]
     with zipfile.ZipFile(wheel) as archive:

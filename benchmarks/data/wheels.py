@@ -1,6 +1,6 @@
-"""Wheels and texts of config/assets.yaml: fetched by name, checked by hash, read, never imported.
+"""Wheels of config/assets.yaml: fetched by name, checked by hash, read as archives, never imported.
 
-Imports no torch; models are converted by `models.py`, tasks are written by `tasks.py`.
+Imports no torch.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from benchmarks.results.files import sha256_file, written_aside
 
 
 def fetch_wheel(name: str, out: Path) -> Path:
-    """Downloads a pinned wheel with pip, which checks the hash; its dependencies stay away."""
+    """Downloads a pinned wheel with pip, which checks its hash, without dependencies."""
     pin = ASSETS["wheels"][name]
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as requirements:
@@ -30,7 +30,7 @@ def fetch_wheel(name: str, out: Path) -> Path:
 
 
 def extract(wheel: Path, member: str, out: Path) -> Path:
-    """Unpacks one file. Raises ValueError where the wheel lacks it."""
+    """Unpacks one member to `out`. Raises ValueError where the wheel has no such member."""
     with zipfile.ZipFile(wheel) as archive:
         if member not in archive.namelist():
             raise ValueError(f"{wheel}: holds no {member}; correct config/assets.yaml")
@@ -44,5 +44,6 @@ def extract(wheel: Path, member: str, out: Path) -> Path:
 
 
 def check_sha256(path: Path, expected: str) -> None:
-    if (found := sha256_file(path)) != expected:
-        raise ValueError(f"{path}: sha256 {found} is not the pinned {expected}; fetch it again")
+    """Raises ValueError where a file has another digest than the pinned one."""
+    if (digest := sha256_file(path)) != expected:
+        raise ValueError(f"{path}: sha256 {digest} is not the pinned {expected}; fetch it again")

@@ -1,1 +1,1 @@
-"""`make bench`: the engine beside its rivals on one machine, and on one GPU."""
+"""`make bench`: the engine and its rivals side by side, on one machine or on one GPU."""

@@ -1,8 +1,8 @@
-"""What a collective costs while the ranks compute, as they do in a decode step.
+"""The cost of a collective while the ranks compute, as they do in a decode step.
 
-A rank runs its stages that end in a sum over ranks back to back, with their messages and without,
-in turn. The difference for each message is its cost, waiting for a late rank included.
-Shape suffixes: B sequences, T tokens.
+Each rank runs all its stages that end in a sum over ranks back to back, with their messages and
+without, in turn. The difference for each message is its cost, the wait for a late rank included.
+Shape suffixes: B sequences, T tokens, H hidden size, D head size.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from cqil.engine import Engine
 from cqil.engine.layers.ladder_runner import stage_runners
 from cqil.engine.layers.stage_runner import StageRunner
 from cqil.engine.parallel.communication_ledger import CommunicationLedger
-from cqil.engine.parallel.communicator import COMMUNICATORS
+from cqil.engine.parallel.communicator import COMMUNICATORS, Communicator
 from cqil.engine.parallel.worker_group import WorkerGroup
 from cqil.engine.step_clock import synchronized_time
 
 PASSES = 3
-"""Passes over all those stages in one sample."""
+"""Passes over these stages in one sample."""
 
 
 class TimesPerMessage(NamedTuple):
-    """Seconds by round, divided by the number of messages."""
+    """Seconds of a sample divided by its number of messages, by round."""
 
     with_messages: list[float]
     without_messages: list[float]
@@ -36,7 +36,7 @@ class TimesPerMessage(NamedTuple):
 def collective_cost_under_load(
     workers: WorkerGroup, key: str, prompt_BT: torch.Tensor, rounds: int
 ) -> list[float]:
-    """Seconds of one collective between the ranks that hold the engine `key`; one a round."""
+    """Seconds of one collective by round, between the ranks of the engine under `key`."""
     by_rank: list[TimesPerMessage] = workers.run(_time_messages, key, prompt_BT, rounds)
     slowest_with = _slowest([times.with_messages for times in by_rank])
     slowest_without = _slowest([times.without_messages for times in by_rank])
@@ -50,25 +50,25 @@ def _slowest(times_by_rank: list[list[float]]) -> list[float]:
 
 @torch.inference_mode()
 def _time_messages(rank: int, key: str, prompt_BT: torch.Tensor, rounds: int) -> TimesPerMessage:
+    """Samples of this rank, with and without messages in turn."""
     engine = rank_engine(key)
     prompt_BT = prompt_BT.to(engine.device)
     engine.prefill(prompt_BT, max_tokens=prompt_BT.shape[1] + 1)
-    decode_stages = stage_runners(engine.program.decode[0])
-    stages = [stage for stage in decode_stages if stage.stage.reduce_output]
-    talking, silent = engine.communicator, COMMUNICATORS["none"](engine.layout)
-    talking.ledger = CommunicationLedger()
-    with_messages, without_messages = [], []
+    decode_runners = stage_runners(engine.program.decode[0])
+    runners = [runner for runner in decode_runners if runner.stage.reduce_output]
+    communicator, no_communicator = engine.communicator, COMMUNICATORS["none"](engine.layout)
+    communicator.ledger = CommunicationLedger()
+    with_messages: list[float] = []
+    without_messages: list[float] = []
     try:
         for _ in range(rounds + 1):
-            for communicator, times in ((talking, with_messages), (silent, without_messages)):
-                for stage in stages:
-                    stage.communicator = communicator
-                dist.barrier()
-                times.append(_passes(engine, stages, prompt_BT[:, -1:]))
+            _use(communicator, runners)
+            with_messages.append(_time_passes(engine, runners, prompt_BT[:, -1:]))
+            _use(no_communicator, runners)
+            without_messages.append(_time_passes(engine, runners, prompt_BT[:, -1:]))
     finally:
-        for stage in stages:
-            stage.communicator = talking
-    messages = sum(talking.ledger.entries.values()) / (rounds + 1)
+        _use(communicator, runners)
+    messages = sum(communicator.ledger.entries.values()) / (rounds + 1)
     # The first round is warm-up.
     return TimesPerMessage(
         [seconds / messages for seconds in with_messages[1:]],
@@ -76,13 +76,19 @@ def _time_messages(rank: int, key: str, prompt_BT: torch.Tensor, rounds: int) ->
     )
 
 
-def _passes(engine: Engine, stages: Sequence[StageRunner], token_B1: torch.Tensor) -> float:
-    """Seconds of all passes over the stages."""
+def _use(communicator: Communicator, runners: Sequence[StageRunner]) -> None:
+    for runner in runners:
+        runner.communicator = communicator
+
+
+def _time_passes(engine: Engine, runners: Sequence[StageRunner], token_B1: torch.Tensor) -> float:
+    """Seconds of all passes over the stages; ranks start together."""
     assert engine.state is not None
+    dist.barrier()
     context = engine.state.context(1)
     x_B1H, cos_B1D, sin_B1D = engine.forward.embed(token_B1, context)
     start = synchronized_time(engine.device)
     for _ in range(PASSES):
-        for stage in stages:
-            stage(x_B1H, cos_B1D, sin_B1D, context)
+        for runner in runners:
+            runner(x_B1H, cos_B1D, sin_B1D, context)
     return synchronized_time(engine.device) - start

@@ -1,6 +1,6 @@
-"""Times the engine beside its rivals, all systems interleaved in one session (`make bench`).
+"""`make bench`: times the engine and its rivals, all systems interleaved in one session.
 
-`python -m reports bench FILE` writes the ratios. Shape suffixes: B sequences, T tokens.
+`python -m reports bench FILE` writes tables of the ratios. Shape suffixes: B sequences, T tokens.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ TIMED_UNDER_LOAD = ("cqil-p2", "tp2")
 
 
 def run_engine_bench(manifest: dict[str, Any], workload: Workload, runtime: Runtime) -> EngineBench:
-    """Times every system; those of two ranks only where there are two devices for them."""
+    """Times every system; systems of two ranks only if the machine has two devices."""
     device = runtime.start()
     dense = load_dense(manifest, device, runtime.dtype)
     prompt_BT = random_prompt(
@@ -61,33 +61,26 @@ def run_engine_bench(manifest: dict[str, Any], workload: Workload, runtime: Runt
     )
     systems = _available(engine_systems(manifest["num_layers"]), device)
     specs = {
-        name: EngineSpec(
-            path=manifest["path"],
-            plan=system.plan,
-            options=system.options,
-            device=device,
-            dtype=runtime.dtype,
-        )
-        for name, system in systems.items()
+        name: _spec(system, manifest["path"], device, runtime) for name, system in systems.items()
     }
     with ExitStack() as stack:
         runners: dict[str, TimedRunner] = {TRANSFORMERS: TransformersRunner(dense)}
         for name, spec in specs.items():
             if spec.options.layout.world_size == 1:
                 runners[name] = SingleDeviceRunner(spec.load(), spec, runtime.threads)
-        on_ranks = _load_on_ranks(specs, device, stack)
-        usage = {name: runner.count_usage(prompt_BT) for name, runner in on_ranks.items()}
+        rank_runners = _load_on_ranks(specs, device, stack)
+        usage = {name: runner.count_usage(prompt_BT) for name, runner in rank_runners.items()}
+        runners |= rank_runners
         with MachineMonitor() as monitor:
-            everything = runners | on_ranks
-            times = run_interleaved(everything, prompt_BT, workload, runtime.seed).samples
+            times = run_interleaved(runners, prompt_BT, workload, runtime.seed).samples
         message_seconds = {
             name: collective_cost_under_load(
-                on_ranks[name].workers, name, prompt_BT, workload.rounds
+                rank_runners[name].workers, name, prompt_BT, workload.rounds
             )
             for name in TIMED_UNDER_LOAD
-            if name in on_ranks
+            if name in rank_runners
         }
-    peaks = _peaks(specs, on_ranks, prompt_BT)
+    peaks = _peaks(specs, rank_runners, prompt_BT)
     systems[TRANSFORMERS] = System(dense_plan(manifest["num_layers"]))
     return EngineBench(
         model=Model(**{key: manifest[key] for key in Model.model_fields}),
@@ -95,15 +88,25 @@ def run_engine_bench(manifest: dict[str, Any], workload: Workload, runtime: Runt
         provenance=provenance(device, runtime.dtype, runtime.threads, runtime.seed),
         machine_state=monitor.machine_state(),
         systems=[
-            _record(name, systems[name], times[name], usage.get(name, []), peaks.get(name))
-            for name in everything
+            _system_record(name, systems[name], times[name], usage.get(name, []), peaks.get(name))
+            for name in runners
         ],
         message_seconds=message_seconds,
     )
 
 
+def _spec(system: System, path: str, device: str, runtime: Runtime) -> EngineSpec:
+    return EngineSpec(
+        path=path,
+        plan=system.plan,
+        options=system.options,
+        device=device,
+        dtype=runtime.dtype,
+    )
+
+
 def _available(systems: dict[str, System], device: str) -> dict[str, System]:
-    """The systems that this machine has enough devices for."""
+    """The systems for which this machine has enough devices."""
     devices = device_count(device)
     return {
         name: system
@@ -115,46 +118,47 @@ def _available(systems: dict[str, System], device: str) -> dict[str, System]:
 def _load_on_ranks(
     specs: dict[str, EngineSpec], device: str, stack: ExitStack
 ) -> dict[str, MultiRankRunner]:
-    """Every system of two ranks, in one worker group that `stack` ends."""
-    of_ranks = {name: spec for name, spec in specs.items() if spec.options.layout.world_size > 1}
-    if not of_ranks:
+    """Name -> runner of every system of two ranks; they share a worker group that `stack` ends."""
+    rank_specs = {name: spec for name, spec in specs.items() if spec.options.layout.world_size > 1}
+    if not rank_specs:
         return {}
     group = WorkerGroup(GROUP_PARALLEL.world_size, backend=PROCESS_GROUP_BACKENDS[device])
     workers = stack.enter_context(group)
-    return {name: load_on_ranks(workers, name, spec) for name, spec in of_ranks.items()}
+    return {name: load_on_ranks(workers, name, spec) for name, spec in rank_specs.items()}
 
 
 def _peaks(
     specs: dict[str, EngineSpec],
-    on_ranks: dict[str, MultiRankRunner],
+    rank_runners: dict[str, MultiRankRunner],
     prompt_BT: torch.Tensor,
 ) -> dict[str, list[int]]:
     """System -> peak bytes of each rank."""
     return {
         name: [peak for peak, _ in peak_memory_of_ranks(specs[name], prompt_BT, 4)]
         for name in MEASURED_PEAKS
-        if name in on_ranks
+        if name in rank_runners
     }
 
 
-def _record(
+def _system_record(
     name: str,
     system: System,
     samples: list[list[float]],
     usage: list[RankUsage],
     peaks: list[int] | None,
 ) -> BenchSystem:
+    """One system with its samples, and with memory and messages of its ranks."""
     plan, options = system.plan, system.options
     ranks = [
         BenchRank(
-            weight_bytes=of_rank.weight_bytes,
-            cache_bytes=of_rank.cache_bytes,
-            step_bytes=of_rank.step_bytes,
-            prefill_messages=_counted(of_rank.prefill),
-            decode_messages=_counted(of_rank.decode),
+            weight_bytes=rank_usage.weight_bytes,
+            cache_bytes=rank_usage.cache_bytes,
+            step_bytes=rank_usage.step_bytes,
+            prefill_messages=_counted_messages(rank_usage.prefill),
+            decode_messages=_counted_messages(rank_usage.decode),
             peak_bytes=None if peaks is None else peaks[rank],
         )
-        for rank, of_rank in enumerate(usage)
+        for rank, rank_usage in enumerate(usage)
     ]
     return BenchSystem(
         name=name,
@@ -170,5 +174,6 @@ def _record(
     )
 
 
-def _counted(ledger: CommunicationLedger) -> list[CountedMessage]:
+def _counted_messages(ledger: CommunicationLedger) -> list[CountedMessage]:
+    """The entries of a ledger, sorted."""
     return [(*entry, count) for entry, count in sorted(ledger.entries.items())]

@@ -20,10 +20,10 @@ from cqil.modeling.checkpoints import read_config
 def peak_memory_of_ranks(
     spec: EngineSpec, prompt_BT: torch.Tensor, new_tokens: int
 ) -> list[tuple[int, int]]:
-    """(peak, held) bytes of each rank: the most it held while it loaded and generated, and its
-    weights and cache.
+    """(peak, kept) bytes of each rank.
 
-    Measured in new processes, beyond what they hold before.
+    Peak is the largest memory while the rank loads and generates; kept is that of its weights and
+    cache. Measured in new processes, without the memory that they have before.
     """
     backend = PROCESS_GROUP_BACKENDS[spec.device]
     with WorkerGroup(spec.options.layout.world_size, backend=backend) as workers:
@@ -33,6 +33,7 @@ def peak_memory_of_ranks(
 def _peak_of_rank(
     rank: int, spec: EngineSpec, prompt_BT: torch.Tensor, new_tokens: int
 ) -> tuple[int, int]:
+    """(peak, kept) bytes of this rank."""
     _warm_up(spec)
     with PeakMemory(torch.device(spec.device)) as peak:
         engine = spec.load(rank)
@@ -41,7 +42,7 @@ def _peak_of_rank(
 
 
 def _warm_up(spec: EngineSpec) -> None:
-    """Imports, workspaces and connections take memory once, whatever the engine then holds."""
+    """Takes the memory of imports, workspaces and connections, which no engine causes."""
     read_config(spec.path)
     square = torch.ones(1, 512, 512, device=spec.device)
     square = torch.bmm(square, square) + square[0] @ square[0]
@@ -50,9 +51,9 @@ def _warm_up(spec: EngineSpec) -> None:
 
 
 class PeakMemory:
-    """The most bytes that are taken inside the `with` block, beyond those held before it.
+    """Largest memory in a `with` block, in bytes, without that in use before the block.
 
-    On CUDA those of PyTorch's allocator, else resident anonymous and file pages (Linux).
+    On CUDA it is that of the allocator of PyTorch, else the resident memory (Linux).
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -77,7 +78,7 @@ class PeakMemory:
 
 
 def _process_status(field: str) -> int:
-    """Bytes, from the kernel's record of this process."""
+    """Bytes of a field that the kernel reports for this process."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024

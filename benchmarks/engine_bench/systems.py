@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cqil.engine.options import EngineOptions
-from cqil.engine.parallel.layout import Layout
+from cqil.engine.parallel.layout import Layout, UngroupedLayers
 from cqil.plan import LayerPlan, dense_plan, uniform_plan
 
 NO_COMMUNICATION = "-no-communication"
-"""Ends the name of a system that computes another one's step and sends nothing."""
+"""Ends the name of a system that computes like another one, but sends no messages."""
 TRANSFORMERS = "transformers-generate"
-"""`generate` of Transformers, dense."""
+"""`generate` of Transformers with the dense model."""
 GROUP_PARALLEL = Layout(group_parallel_size=2)
 TENSOR_PARALLEL = Layout(tensor_parallel_size=2)
 
@@ -24,10 +24,10 @@ class System(NamedTuple):
 
 
 def engine_systems(num_layers: int) -> dict[str, System]:
-    """Name -> system.
+    """Name -> system of the engine.
 
-    Pairs cover [2/5, 14/15) of the depth, where they harm the default model least; fours cover the
-    middle half.
+    Groups of two cover [2/5, 14/15) of the depth, where they harm the default model least; groups
+    of four cover the middle half.
     """
     dense, start = dense_plan(num_layers), 2 * num_layers // 5
     end = start + 8 * num_layers // 15 // 2 * 2
@@ -38,13 +38,13 @@ def engine_systems(num_layers: int) -> dict[str, System]:
     return {
         "engine-dense": System(dense),
         "engine-cqil-p2": System(pairs),
-        "engine-cqil-p4": System(_fours(num_layers)),
+        "engine-cqil-p4": System(_groups_of_four(num_layers)),
         **_over_communicators("cqil-p2", pairs, GROUP_PARALLEL),
         "cqil-p2-d1": System(
             uniform_plan(num_layers, start, end, 2, 1), EngineOptions(layout=GROUP_PARALLEL)
         ),
-        "cqil-p2-replicate": System(pairs, _ungrouped("replicate")),
-        "cqil-p2-shard": System(pairs, _ungrouped("shard")),
+        "cqil-p2-replicate": System(pairs, _group_parallel("replicate")),
+        "cqil-p2-shard": System(pairs, _group_parallel("shard")),
         **_over_communicators("tp2", dense, TENSOR_PARALLEL),
         "tp2-layer-parallel": System(two_way, tp2),
         "tp2-parallel-attention": System(_parallel_attention(num_layers), tp2),
@@ -53,6 +53,7 @@ def engine_systems(num_layers: int) -> dict[str, System]:
 
 
 def _over_communicators(name: str, plan: LayerPlan, layout: Layout) -> dict[str, System]:
+    """One plan and layout with the default communicator, a star, and no communication."""
     return {
         name: System(plan, EngineOptions(layout=layout)),
         f"{name}-star": System(plan, EngineOptions(layout=layout, communicator="star")),
@@ -62,17 +63,20 @@ def _over_communicators(name: str, plan: LayerPlan, layout: Layout) -> dict[str,
     }
 
 
-def _ungrouped(where: str) -> EngineOptions:
-    return EngineOptions(layout=Layout(group_parallel_size=2, ungrouped_layers=where))  # type: ignore[arg-type]
+def _group_parallel(ungrouped_layers: UngroupedLayers) -> EngineOptions:
+    """Two group-parallel ranks that run ungrouped layers in that way."""
+    layout = Layout(group_parallel_size=2, ungrouped_layers=ungrouped_layers)
+    return EngineOptions(layout=layout)
 
 
-def _fours(num_layers: int) -> LayerPlan:
+def _groups_of_four(num_layers: int) -> LayerPlan:
+    """Groups of four over the middle half of the layers."""
     start = num_layers // 4
     end = min(num_layers, start + -(-num_layers // 8) * 4)
     return uniform_plan(num_layers, start, end, 4)
 
 
 def _parallel_attention(num_layers: int) -> LayerPlan:
-    """Attention beside the MLP in every layer, as in PaLM."""
+    """Attention and MLP of each layer run at the same time, as in PaLM (arXiv 2204.02311)."""
     groups = tuple((f"{layer}.attn", f"{layer}.mlp") for layer in range(num_layers))
     return LayerPlan(num_layers=num_layers, groups=groups)

@@ -1,1 +1,1 @@
-"""Time of a variant: every backend, interleaved in randomised rounds."""
+"""Latency of variants on every backend, timed in interleaved, randomised rounds."""

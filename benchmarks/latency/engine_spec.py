@@ -1,4 +1,4 @@
-"""What an engine is made of, as plain data that travels to ranks."""
+"""The description of an engine as plain data, which can be sent to ranks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cqil.plan.schedule import Schedule
 
 @dataclass(frozen=True, kw_only=True)
 class EngineSpec:
-    """An engine that has not been loaded yet."""
+    """What to load an engine from."""
 
     path: str
     """Directory of the checkpoint."""
@@ -38,8 +38,8 @@ class EngineSpec:
         )
 
     def scheduled_layers(self, new_tokens: int) -> float | None:
-        """Mean layers of the first decode steps of a schedule; None for a single plan."""
+        """Mean layers of the first `new_tokens` decode steps of a schedule; None for a plan."""
         if not isinstance(self.plan, Schedule):
             return None
-        steps = map(self.plan.index_at, range(new_tokens))
-        return fmean(self.plan.plans[step].depth for step in steps)
+        plan_indices = map(self.plan.index_at, range(new_tokens))
+        return fmean(self.plan.plans[index].depth for index in plan_indices)

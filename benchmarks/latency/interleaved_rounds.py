@@ -1,7 +1,8 @@
-"""Arms in rounds: each round runs every arm once, in an order drawn anew.
+"""Interleaved rounds: each round runs every runner once, in a new random order.
 
-What disturbs the machine for a while then disturbs all arms alike, and ratios stay. Rounds end
-early where every ratio is known well enough, or time is up.
+A disturbance of the machine then affects all runners equally, so that ratios stay right. Rounds end
+early when every ratio is precise enough, or the time budget is spent.
+Shape suffixes: B sequences, T tokens.
 """
 
 from __future__ import annotations
@@ -20,35 +21,37 @@ from benchmarks.results.statistics import PHASES, Bootstrap, phase_times
 from benchmarks.runtime.progress import Progress
 
 CHECK_EVERY = 3
-"""Rounds between two looks at the intervals."""
+"""Rounds between two checks of the intervals."""
 
 
 @dataclass(frozen=True)
 class InterleavedTimes:
-    """What rounds have given: samples by arm, and why there were no more."""
+    """The samples of all rounds, and why the rounds ended."""
 
     samples: dict[str, list[list[float]]]
-    """Name -> seconds of each step, by round; the first of a round is the prefill."""
+    """Runner -> seconds of each step, by round; the first step of a round is the prefill."""
     stopped: StopReason
 
 
 @dataclass
 class PrecisionRule:
-    """Watches the ratios of arms to the arms that `references` names for them."""
+    """Checks how precise the ratios of runners to their reference runners are."""
 
     references: Mapping[str, str]
+    """Runner -> runner that its times are divided by."""
     width: float
+    """Largest width of an interval, as a share of its ratio."""
     seed: int
     times: dict[str, list[list[float]]] = field(default_factory=dict)
-    """Arm -> its runs, each a list of seconds a step."""
+    """Runner -> its runs so far, each a list of seconds by step."""
 
     def reached(self) -> bool:
-        """True where each interval, of every phase, is narrower than `width` times its ratio."""
+        """True if the intervals of all phases are narrower than `width` times their ratios."""
         bootstrap = Bootstrap(confidence=0.95, resamples=999, seed=self.seed)
-        seconds = {arm: phase_times(runs) for arm, runs in self.times.items()}
+        seconds = {name: phase_times(runs) for name, runs in self.times.items()}
         ratios = (
-            bootstrap.ratio_of_medians(seconds[arm][phase], seconds[reference][phase])
-            for arm, reference in self.references.items()
+            bootstrap.ratio_of_medians(seconds[name][phase], seconds[reference][phase])
+            for name, reference in self.references.items()
             for phase in PHASES
         )
         return bool(self.references) and all(
@@ -57,26 +60,27 @@ class PrecisionRule:
 
 
 def run_interleaved(
-    arms: Mapping[str, TimedRunner],
+    runners: Mapping[str, TimedRunner],
     prompt_BT: torch.Tensor,
     workload: Workload,
     seed: int,
     references: Mapping[str, str] | None = None,
 ) -> InterleavedTimes:
-    """Runs the rounds of one workload; warm-up rounds have negative numbers and are not kept.
+    """Runs the rounds of one workload; the times of warm-up rounds are not kept.
 
-    With `workload.precision`, `references` names the arm that each arm is divided by.
+    `references`: runner -> runner that it is divided by, for `workload.precision`.
     """
-    times: dict[str, list[list[float]]] = {name: [] for name in arms}
-    stop = _Stop(workload, PrecisionRule(references or {}, workload.precision or 0, seed, times))
-    order, numbers = random.Random(seed), range(-workload.warmup, workload.rounds)
+    times: dict[str, list[list[float]]] = {name: [] for name in runners}
+    rule = PrecisionRule(references or {}, workload.precision or 0, seed, times)
+    stop = _StopRule(workload, rule)
+    rng, numbers = random.Random(seed), range(-workload.warmup, workload.rounds)
     stopped: StopReason | None = None
-    with Progress(f"latency {workload.name}", len(numbers) * len(arms), "runs") as progress:
+    with Progress(f"latency {workload.name}", len(numbers) * len(runners), "runs") as progress:
         for number in numbers:
             if number == 0:
-                stop.began = time.monotonic()
-            for name in order.sample(sorted(arms), len(arms)):
-                seconds = arms[name].run(prompt_BT, workload.new_tokens)
+                stop.start = time.monotonic()
+            for name in rng.sample(sorted(runners), len(runners)):
+                seconds = runners[name].run(prompt_BT, workload.new_tokens)
                 if number >= 0:
                     times[name].append(seconds)
                 progress.update()
@@ -86,24 +90,25 @@ def run_interleaved(
 
 
 @dataclass
-class _Stop:
+class _StopRule:
     workload: Workload
     precision: PrecisionRule
-    began: float = 0.0
+    start: float = 0.0
+    """When the first recorded round started, on the monotonic clock."""
 
     def after(self, rounds: int) -> StopReason | None:
-        """Why not to go on after so many recorded rounds, if there is a reason."""
-        work, beyond = self.workload, rounds - MIN_ROUNDS
-        if beyond < 0 or rounds == work.rounds:
+        """Why the rounds end early after so many recorded ones; None if they go on."""
+        workload, extra_rounds = self.workload, rounds - MIN_ROUNDS
+        if extra_rounds < 0 or rounds == workload.rounds:
             return None
-        if work.precision and beyond % CHECK_EVERY == 0 and self.precision.reached():
+        if workload.precision and extra_rounds % CHECK_EVERY == 0 and self.precision.reached():
             return "precision"
-        if work.budget_s is not None and time.monotonic() - self.began >= work.budget_s:
+        if workload.budget_s is not None and time.monotonic() - self.start >= workload.budget_s:
             return "budget"
         return None
 
 
 def random_prompt(vocabulary: int, batch: int, tokens: int, seed: int) -> torch.Tensor:
-    """Token ids [B, T]; what they say matters for time only where tokens leave by confidence."""
+    """Random token ids [B, T]. Their values change the time only of early exit."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(vocabulary, (batch, tokens), generator=generator)

@@ -1,8 +1,8 @@
 """Latency of every variant on every backend, all interleaved in one session.
 
-Workloads are timed one after another, on the same loaded models. Dense is timed twice where a
-backend has an A/A control, whose ratio to dense shows what noise does. Layers that a variant merges
-are timed with their old weights: values do not change the time.
+Workloads are timed one after another, on the same loaded models. A backend with an A/A control
+times dense twice; the ratio of the two shows the noise. Layers that a variant merges are timed with
+their original weights, since values do not change the time.
 """
 
 from __future__ import annotations
@@ -34,24 +34,23 @@ from cqil.modeling.checkpoints import read_config
 
 @dataclass(frozen=True)
 class LatencySession:
-    """The rounds of one workload, and the machine around them."""
+    """The rounds of one workload, and the state of the machine while they ran."""
 
     times: InterleavedTimes
     layers: dict[str, float | None]
-    """Key of a target -> mean layers of its decode steps, where that is not the plan's depth."""
+    """Key of a target -> mean layers of its decode steps; None if that is the depth of its plan."""
     machine_state: MachineState
 
 
 def measure_latency(
     variants: list[Variant], section: LatencySection, runtime: Runtime
 ) -> list[LatencyResult]:
-    """One result for each backend, workload and variant, the A/A control among them.
+    """One result for each workload, backend and variant, A/A controls included.
 
-    Each round runs all of them once, in an order drawn anew. Raises ValueError where the variants
-    are of different models.
+    Raises ValueError if the variants are of different models.
     """
     if len({variant.manifest["sha256"] for variant in variants}) != 1:
-        raise ValueError("variants: of different models; measure those of one model together")
+        raise ValueError("variants: are of different models; measure those of one model together")
     by_name = _by_name(variants)
     targets = latency_targets((variant.name for variant in variants), section)
     sessions = measured_once(lambda device: _sessions(targets, by_name, section, runtime, device))
@@ -88,12 +87,12 @@ def measure_latency(
 
 
 def result_path(result: LatencyResult) -> str:
-    """Where its file lies: BACKEND/WORKLOAD/VARIANT.json."""
+    """The path of its file: BACKEND/WORKLOAD/VARIANT.json."""
     return f"{result.backend.name}/{result.workload_name}/{result.variant}.json"
 
 
 def _by_name(variants: list[Variant]) -> dict[str, Variant]:
-    """The variants, and the A/A control: dense under a second name."""
+    """Name -> variant, with the A/A control, which is dense under a second name."""
     by_name = {variant.name: variant for variant in variants}
     if REFERENCE in by_name:
         by_name[AA_CONTROL] = replace(by_name[REFERENCE], name=AA_CONTROL)
@@ -111,43 +110,46 @@ def _sessions(
     runtime: Runtime,
     device: str,
 ) -> dict[str, LatencySession | MemoryError]:
-    """By workload, of all targets that can run here.
+    """Workload -> its session, over all targets that this machine can run.
 
-    Where memory runs out, the workloads that are not measured yet have that error instead.
+    If memory runs out, the workloads that are not measured yet have the error instead.
     """
-    timed = list(_runnable(targets, by_name, device))
+    runnable = list(_runnable(targets, by_name, device))
     model = read_config(next(iter(by_name.values())).manifest["path"])
     sessions: dict[str, LatencySession | MemoryError] = {}
     try:
         with ExitStack() as stack:
             resources = TimingResources(device, runtime, stack)
-            runners = _runners(timed, by_name, resources)
+            runners = _load_runners(runnable, by_name, resources)
             for workload in section.workloads:
-                session = _session(runners, timed, workload, model.vocab_size, runtime.seed)
+                session = _time_workload(
+                    runners, runnable, workload, model.vocab_size, runtime.seed
+                )
                 sessions[workload.name] = session
     except (MemoryError, torch.OutOfMemoryError, RankError) as error:
         first_line = (str(error) or "no detail").splitlines()[0]
         if isinstance(error, RankError) and "MemoryError" not in first_line:
             raise
-        full = MemoryError(first_line)
-        return {workload.name: sessions.get(workload.name, full) for workload in section.workloads}
+        failure = MemoryError(first_line)
+        names = [workload.name for workload in section.workloads]
+        return {name: sessions.get(name, failure) for name in names}
     return sessions
 
 
 def _runnable(
     targets: list[LatencyTarget], by_name: dict[str, Variant], device: str
 ) -> Iterator[LatencyTarget]:
-    """Targets that this machine can time."""
+    """The targets that this machine can run."""
     for target in targets:
         with suppress(UnavailableError):
             target.backend.check(by_name[target.variant], device)
             yield target
 
 
-def _runners(
+def _load_runners(
     targets: list[LatencyTarget], by_name: dict[str, Variant], resources: TimingResources
 ) -> dict[str, TimedRunner]:
-    """A loaded runner for each key; the workloads share them."""
+    """Key of a target -> loaded runner; all workloads share it."""
     runners: dict[str, TimedRunner] = {}
     for target in targets:
         if target.key not in runners:
@@ -156,14 +158,17 @@ def _runners(
     return runners
 
 
-def _session(
+def _time_workload(
     runners: dict[str, TimedRunner],
     targets: list[LatencyTarget],
     workload: Workload,
     vocabulary: int,
     seed: int,
 ) -> LatencySession:
-    """Times one workload; the precision is that of ratios to dense on the reference backend."""
+    """Runs the rounds of one workload.
+
+    Its precision is that of the ratios to dense on the reference backends.
+    """
     references = {
         target.key: reference
         for target in targets

@@ -1,4 +1,4 @@
-"""Functions that run on each rank: load an engine, time it, count what it holds and sends.
+"""Functions that run on each rank: load an engine, time it, count its bytes and its messages.
 
 Shape suffixes: B sequences, T tokens.
 """
@@ -18,20 +18,20 @@ from cqil.engine.step_clock import step_times
 
 @dataclass(frozen=True)
 class RankUsage:
-    """What one rank holds, in bytes, and what it sends."""
+    """The memory of one rank in bytes, and the messages that it takes part in."""
 
     weight_bytes: int
     cache_bytes: int
     step_bytes: int
-    """Read by one decode step."""
+    """Bytes that one decode step reads."""
     prefill: CommunicationLedger
     decode: CommunicationLedger
 
 
 _ENGINES: dict[str, Engine] = {}
-"""Engines of this rank; they stay until its process ends."""
+"""Key -> engine of this rank; engines stay until the process ends."""
 _SHARED_WEIGHTS: dict[tuple[str, str, str], SharedWeights] = {}
-"""Their weights, by checkpoint, type and device."""
+"""(checkpoint, dtype, device) -> weights of the engines of this rank."""
 
 
 def rank_engine(key: str) -> Engine:

@@ -1,7 +1,7 @@
-"""Runners: what is timed side by side, each a loaded model that can be run again and again.
+"""Runners: loaded models that are timed side by side, and can run many times.
 
-A run starts with a prompt and decodes a fixed number of tokens. It gives one time a step; the first
-is the prefill. Where several ranks take part, a step lasts as long as its slowest rank.
+A run starts with a prompt and decodes a fixed number of tokens. It returns the seconds of each
+step; the first step is the prefill. With several ranks a step takes as long as its slowest rank.
 Shape suffixes: B sequences, T tokens.
 """
 
@@ -22,14 +22,14 @@ from cqil.engine.step_clock import StepClock, step_times
 
 
 class TimedRunner(Protocol):
-    """Something that can be timed."""
+    """A loaded model that can be timed."""
 
     def run(self, prompt_BT: torch.Tensor, new_tokens: int) -> list[float]:
         """Seconds of the prefill and of each of `new_tokens` decode steps."""
         ...
 
     def layers_run(self, new_tokens: int) -> float | None:
-        """Mean layers of the decode steps of the last run; None where every step ran the plan."""
+        """Mean layers of the decode steps of the last run; None if each step ran the whole plan."""
         ...
 
 
@@ -40,7 +40,7 @@ class TransformersRunner(StoppingCriteria):
         self.model = model
 
     def __call__(self, input_ids: torch.Tensor, scores: object, **_: object) -> torch.Tensor:
-        """Called after every token; marks the time and never stops."""
+        """`generate` calls it after each token: it marks the time, and never stops the answer."""
         self._clock.mark()
         return input_ids.new_zeros(len(input_ids), dtype=torch.bool)
 
@@ -50,7 +50,7 @@ class TransformersRunner(StoppingCriteria):
         device = self.model.device
         self._clock = StepClock(device)
         self._clock.mark()
-        self.model.generate(
+        self.model.generate(  # type: ignore[misc]  # mypy misreads the mixin's `self`
             prompt_BT.to(device),
             attention_mask=torch.ones_like(prompt_BT, device=device),
             do_sample=False,
@@ -74,15 +74,15 @@ class SingleDeviceRunner:
 
     def run(self, prompt_BT: torch.Tensor, new_tokens: int) -> list[float]:
         """Seconds of the prefill and of each of `new_tokens` decode steps."""
-        before = torch.get_num_threads()
+        previous_threads = torch.get_num_threads()
         torch.set_num_threads(self.threads)
         try:
             return step_times(self.engine, prompt_BT, new_tokens)
         finally:
-            torch.set_num_threads(before)
+            torch.set_num_threads(previous_threads)
 
     def layers_run(self, new_tokens: int) -> float | None:
-        """With several sequences a step runs as deep as the deepest of them."""
+        """Mean layers of the decode steps; a step is as deep as its deepest sequence."""
         if self.engine.exit_depths:
             return fmean(int(depth_B.max()) for depth_B in self.engine.exit_depths)
         return self.spec.scheduled_layers(new_tokens)
@@ -90,7 +90,7 @@ class SingleDeviceRunner:
 
 @dataclass(frozen=True)
 class MultiRankRunner:
-    """The engines that the ranks of a worker group hold under `key`."""
+    """The engines under `key` on the ranks of a worker group."""
 
     workers: WorkerGroup
     key: str
@@ -106,11 +106,11 @@ class MultiRankRunner:
         return self.spec.scheduled_layers(new_tokens)
 
     def count_usage(self, prompt_BT: torch.Tensor) -> list[RankUsage]:
-        """What each rank holds and sends, over one prefill and one decode step."""
+        """Memory and messages of each rank, for one prefill and one decode step."""
         return self.workers.run(count_rank, self.key, prompt_BT)
 
 
 def load_on_ranks(workers: WorkerGroup, key: str, spec: EngineSpec) -> MultiRankRunner:
-    """Loads an engine on every rank and keeps it there under `key`."""
+    """Loads an engine on every rank, where it stays under `key`."""
     workers.run(load_rank, key, spec)
     return MultiRankRunner(workers, key, spec)

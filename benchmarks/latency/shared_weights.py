@@ -1,7 +1,7 @@
-"""Engines of one process hold equal packed weights once, so that many plans of a model fit.
+"""Engines of one process share equal packed weights, so that many plans of a model fit in memory.
 
-An engine packs weights of its own. Once it is loaded, equal weights that are held already take
-their place.
+An engine packs its own weights when it is loaded. Where an earlier engine has packed equal ones,
+those then replace them.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ from cqil.engine import Engine
 from cqil.engine.layers.ladder_runner import stage_runners
 
 SharedWeights = dict[Hashable, Any]
-"""Packed weights by what they hold: kind, layers and shard."""
+"""(part, layers, shard) -> packed weights."""
 
 
 def share_weights(engine: Engine, shared: SharedWeights) -> Engine:
-    """The same engine. All engines of one `shared` must be of one model, type and device."""
+    """Replaces the weights of an engine by those in `shared`, or adds them there; returns it.
+
+    All engines of one `shared` must have the same model, dtype and device.
+    """
     for runner in stage_runners(chain(engine.program.prefill, *engine.program.decode)):
         dataflow, shard = runner.stage.dataflow, runner.stage.shard
         mlp_layers = tuple(dataflow.mlps[m] for m in runner.stage.mlps)
@@ -26,6 +29,6 @@ def share_weights(engine: Engine, shared: SharedWeights) -> Engine:
         runner.mlp = shared.setdefault(("mlp", mlp_layers, shard), runner.mlp)
     # A tied LM head is a view of the embedding, so the two stay together.
     head = engine.head
-    both = head.embedding_VH, head.lm_head_HV
-    head.embedding_VH, head.lm_head_HV = shared.setdefault(("lm_head", head.shard), both)
+    tensors = head.embedding_VH, head.lm_head_HV
+    head.embedding_VH, head.lm_head_HV = shared.setdefault(("lm_head", head.shard), tensors)
     return engine

@@ -1,4 +1,4 @@
-"""What a run times: every variant on every backend, for every workload. Imports no torch."""
+"""The latency results of a run: variants x backends x workloads. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from benchmarks.latency.backends.backend import Backend
 
 
 class LatencyTarget(NamedTuple):
-    """One result file."""
+    """One result file of a latency measurement."""
 
     backend: Backend
     workload: Workload
     variant: str
-    """A name of the configuration, or AA_CONTROL."""
+    """Its name in the configuration, or AA_CONTROL."""
 
     @property
     def group(self) -> str:
-        """Folder of the results that are compared with it."""
+        """Folder of the results that are compared with each other."""
         return f"{self.backend.name}/{self.workload.name}"
 
     @property
     def key(self) -> str:
-        """Names what is timed within a session."""
+        """Name of the runner that is timed; workloads share it."""
         return f"{self.backend.name}/{self.variant}"
 
 
 def latency_targets(variants: Iterable[str], latency: LatencySection) -> list[LatencyTarget]:
-    """Every result of a run, workload by workload.
+    """Every result of a run, workload by workload; `variants`: their names.
 
-    Raises ValueError for a kind of backend that is unknown.
+    Raises ValueError for an unknown kind of backend.
     """
     names = list(variants)
-    timed: list[tuple[Backend, str]] = []
+    backend_variants: list[tuple[Backend, str]] = []
     for backend in configured_backends(latency):
-        timed += [(backend, name) for name in names if backend.runs(name)]
+        backend_variants += [(backend, name) for name in names if backend.runs(name)]
         if backend.has_aa_control and REFERENCE in names:
-            timed.append((backend, AA_CONTROL))
+            backend_variants.append((backend, AA_CONTROL))
     return [
         LatencyTarget(backend, workload, name)
         for workload in latency.workloads
-        for backend, name in timed
+        for backend, name in backend_variants
     ]

@@ -1,1 +1,1 @@
-"""Single benchmarks of the engine under pytest-benchmark, and how two of their files compare."""
+"""Single benchmarks of the engine under pytest-benchmark, and a comparison of two result files."""

@@ -1,4 +1,4 @@
-"""What pytest-benchmark's files say of the machine, beyond its processor."""
+"""Adds accelerators and PyTorch to the machine that files of pytest-benchmark describe."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from benchmarks.results.hardware import hardware
 
 
 def pytest_benchmark_update_machine_info(config: Any, machine_info: dict[str, Any]) -> None:
-    """Processor names alone do not tell two GPUs apart."""
+    """Called by pytest-benchmark; the name of the processor does not identify a GPU."""
     machine_info["accelerators"] = hardware().accelerators
     machine_info["torch"] = torch.__version__

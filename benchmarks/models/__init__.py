@@ -1,1 +1,1 @@
-"""Checkpoints and variants on disk, and how they are loaded."""
+"""Checkpoints and variants on disk: prepared, described by manifests, and loaded."""

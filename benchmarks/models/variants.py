@@ -1,4 +1,4 @@
-"""A variant: a model's manifest plus the plan that a method chose, and why it chose it."""
+"""Manifests of variants: a model, the plan that a method chose, and the evidence for it."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from cqil.plan.schedule import Schedule
 
 @dataclass(frozen=True)
 class Variant:
-    """What measurements need of a variant's manifest."""
+    """The parts of a variant's manifest that measurements need."""
 
     name: str
     method: str
     plan: LayerPlan
     manifest: dict[str, Any]
-    """The manifest of the model that the plan is for."""
+    """Manifest of the model that the plan is for."""
     merges: tuple[LayerMerge, ...] = ()
-    """Layers that take in others before the plan runs."""
+    """Merges of layers that are applied before the plan runs."""
     schedule: Schedule | None = None
-    """Plans that follow one another while decoding, where `plan` does not serve every token."""
+    """Plans that follow one another in decoding; None where `plan` serves every token."""
     early_exit: EarlyExitRule | None = None
-    """When decoded tokens leave the plan's stages early."""
+    """When decoded tokens leave the plan's stages early; None where all tokens stay."""
 
     def result_fields(self) -> dict[str, Any]:
-        """The fields of a result that say what was measured."""
+        """Fields of a result that tell what was measured."""
         return {
             "variant": self.name,
             "method": self.method,
@@ -52,17 +52,18 @@ def write_variant(
     out: Path,
     budget: dict[str, Any] | None = None,
 ) -> LayerPlan:
-    """Chooses the plan and writes the variant's manifest: plan, model, and the evidence.
+    """Chooses the plan, and writes the variant's manifest: plan, model and evidence.
 
-    `budget`: what the depth among the options was predicted from, if it was.
+    `model`, `similarity` and `search` are JSON files. `budget` records the prediction behind a
+    depth that a latency budget chose.
     """
     method = parse_method(f"variants.{name}", options)
     manifest = read_json(model)
-    found = None if search is None else read_json(search)
+    search_result = None if search is None else read_json(search)
     evidence = Evidence(
         num_layers=manifest["num_layers"],
         similarity=None if similarity is None else LayerSimilarity.from_dict(read_json(similarity)),
-        found=found,
+        search_result=search_result,
     )
     plan = method.plan(evidence)
     merges, schedule = method.merges(evidence), method.schedule(evidence)
@@ -77,21 +78,22 @@ def write_variant(
         "slug": plan.slug,
         "depth": plan.depth,
         "plan": plan.to_dict(),
-        "merges": [asdict(merge) for merge in merges],
+        "merges": [merge.to_dict() for merge in merges],
         "schedule": None if schedule is None else schedule.to_dict(),
         "early_exit": None if early_exit is None else early_exit.to_dict(),
         "model": manifest,
         "similarity_sha256": None if similarity is None else sha256_file(similarity),
-        "search": found,
+        "search": search_result,
     }
     write_json(out, data)
     return plan
 
 
 def read_variant(path: Path) -> Variant:
+    """The variant of a manifest that `write_variant` wrote."""
     data = read_json(path)
     plan = LayerPlan.from_dict(data["plan"])
-    merges = tuple(LayerMerge(m["into"], tuple(m["taken"]), m["rule"]) for m in data["merges"])
+    merges = tuple(map(LayerMerge.from_dict, data["merges"]))
     schedule = None if data["schedule"] is None else Schedule.from_dict(data["schedule"])
     early_exit = None if data["early_exit"] is None else EarlyExitRule.from_dict(data["early_exit"])
     return Variant(

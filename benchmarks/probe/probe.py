@@ -1,28 +1,22 @@
-"""`make probe`: what this machine does a second, and what messages between its ranks cost.
+"""`make probe`: the throughput of this machine, and the cost of messages between its ranks.
 
-The cost model reads the result. On one CUDA device there are no messages; on CPU, ranks share cores
-and memory, so rates are taken with one rank at work and with all of them. Messages are timed back
-to back, and between products that read as much as part of a layer, as they travel in a model.
+The cost model reads the result. One CUDA device has no messages. On CPU, ranks share cores and
+memory, so throughputs are measured with one active rank and with all of them. Messages are timed
+back to back, and between products that read as much as part of a layer, as in a model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, get_args
+from typing import Any, Literal, TypeVar
 
 from benchmarks.cost_model.model_shapes import ModelShape, shape_named
 from benchmarks.latency.backends.engine import PROCESS_GROUP_BACKENDS
-from benchmarks.probe.rank_timings import (
-    ProbeDevice,
-    ProbeEffort,
-    Times,
-    load_engines,
-    time_launches,
-    time_messages,
-    time_rates,
-    time_steps,
-)
+from benchmarks.probe.compute_times import time_launches, time_throughputs
+from benchmarks.probe.decode_times import load_engines, time_decode_steps
+from benchmarks.probe.message_times import LOAD_ONLY, time_messages
+from benchmarks.probe.rank_samples import ProbeDevice, ProbeEffort, Times
 from benchmarks.results.probe_record import (
     DecodeStepTimes,
     LaunchTimes,
@@ -35,19 +29,23 @@ from benchmarks.runtime.device import Runtime, device_count
 from benchmarks.runtime.errors import UnavailableError
 from benchmarks.runtime.progress import Progress
 from cqil.engine.parallel.worker_group import WorkerGroup
-from cqil.plan import dense_plan, uniform_plan
+from cqil.plan import LayerPlan, dense_plan, uniform_plan
 
-KINDS = get_args(MessageTimes.model_fields["kind"].annotation)
+MESSAGE_KINDS: tuple[Literal["all_reduce", "broadcast", "send"], ...] = (
+    "all_reduce",
+    "broadcast",
+    "send",
+)
 SIZES = (2**10, 2**12, 2**14, 2**17, 2**20)
-"""Bytes: from a token's hidden state to a prompt's."""
-SHAPE = {"cpu": ("SmolLM2-135M", 30), "cuda": ("LLaMA-7B", 16)}
-"""Whose decode steps are timed, and how many of its layers."""
+"""Bytes of messages: from the hidden state of one token to those of a prompt."""
+DEFAULT_SHAPES = {"cpu": ("SmolLM2-135M", 30), "cuda": ("LLaMA-7B", 16)}
+"""Device -> model whose decode steps are timed, and how many of its layers."""
 EFFORT = {
     "cpu": ProbeEffort(
         rounds=7,
         repeats=20,
         large_bytes=2**28,
-        product=1024,
+        matmul_size=1024,
         load_bytes=2**23,
         steps=8,
         context=32,
@@ -56,12 +54,13 @@ EFFORT = {
         rounds=15,
         repeats=100,
         large_bytes=2**30,
-        product=8192,
+        matmul_size=8192,
         load_bytes=2**27,
         steps=16,
         context=128,
     ),
 }
+Name = TypeVar("Name", bound=Hashable)
 
 
 def run_probe(
@@ -72,92 +71,102 @@ def run_probe(
     effort: ProbeEffort | None = None,
     sizes: tuple[int, ...] = SIZES,
 ) -> MachineProbe:
-    """Measures one rank, and every number of `ranks` (two, where there are two devices).
+    """Measures one rank, and each number of `ranks` (default: two, if there are two devices).
 
-    Raises ValueError where the machine has fewer devices than ranks.
+    Raises UnavailableError if the machine has fewer devices than ranks.
     """
-    device = runtime.start()
-    place, effort = ProbeDevice(device, runtime.dtype), effort or EFFORT[device]
-    shape = shape or _usual(device)
-    worlds = _worlds(ranks, device)
+    device_type = runtime.start()
+    device, effort = ProbeDevice(device_type, runtime.dtype), effort or EFFORT[device_type]
+    shape = shape or _default_shape(device_type)
+    world_sizes = _world_sizes(ranks, device_type)
     records: dict[str, list[Any]] = {"messages": [], "throughputs": [], "steps": [], "launches": []}
-    with Progress("probe", 2 * len(worlds), "parts") as progress:
-        for world in worlds:
-            threads = max(1, runtime.threads // world)
-            with WorkerGroup(
-                world, backend=PROCESS_GROUP_BACKENDS[device], threads=threads
-            ) as workers:
-                records["messages"] += _messages(workers, sizes, place, effort)
-                if world == 1:
-                    records["launches"] += _launches(workers, place, effort)
+    with Progress("probe", 2 * len(world_sizes), "parts") as progress:
+        for world_size in world_sizes:
+            backend = PROCESS_GROUP_BACKENDS[device_type]
+            threads = max(1, runtime.threads // world_size)
+            with WorkerGroup(world_size, backend=backend, threads=threads) as workers:
+                records["messages"] += _messages(workers, sizes, device, effort)
+                if world_size == 1:
+                    records["launches"] += _launches(workers, device, effort)
                 progress.update()
-                workers.run(load_engines, shape, _plans(shape.layers), place)
-                for active_ranks in sorted({1, world}):
-                    records["throughputs"] += _rates(workers, active_ranks, place, effort)
-                    records["steps"] += _steps(workers, active_ranks, place, effort)
+                workers.run(load_engines, shape, _plans(shape.layers), device)
+                for active_ranks in sorted({1, world_size}):
+                    records["throughputs"] += _throughputs(workers, active_ranks, device, effort)
+                    records["steps"] += _decode_steps(workers, active_ranks, device, effort)
                 progress.update()
     return MachineProbe(
-        provenance=provenance(device, runtime.dtype, runtime.threads, runtime.seed),
+        provenance=provenance(device_type, runtime.dtype, runtime.threads, runtime.seed),
         shape=asdict(shape),
         **records,
     )
 
 
-def _usual(device: str) -> ModelShape:
-    name, layers = SHAPE[device]
+def _default_shape(device_type: str) -> ModelShape:
+    name, layers = DEFAULT_SHAPES[device_type]
     return shape_named(name).with_layers(layers)
 
 
-def _worlds(ranks: list[int] | None, device: str) -> list[int]:
-    have = device_count(device)
-    asked = ranks if ranks is not None else [2] * (have >= 2)
-    for count in asked:
-        if count > have:
-            what = "CUDA devices" if device == "cuda" else "CPU cores"
-            raise UnavailableError(f"ranks: {count}, but this machine has {have} {what}; use fewer")
-    return sorted({1, *asked})
+def _world_sizes(ranks: list[int] | None, device_type: str) -> list[int]:
+    """One, and the numbers of ranks that are asked for. Raises UnavailableError for too many."""
+    available = device_count(device_type)
+    counts = ranks if ranks is not None else [2] * (available >= 2)
+    for count in counts:
+        if count > available:
+            unit = "CUDA devices" if device_type == "cuda" else "CPU cores"
+            raise UnavailableError(
+                f"ranks: {count}, but this machine has {available} {unit}; use fewer"
+            )
+    return sorted({1, *counts})
 
 
-def _plans(layers: int) -> list[Any]:
-    """Equal bytes in many stages and in few: what differs between them is launches."""
+def _plans(layers: int) -> list[LayerPlan]:
+    """Plans of equal bytes in many stages and in few, which differ by their launches."""
     return [dense_plan(layers), *(uniform_plan(layers, 0, layers, size) for size in (2, 4))]
 
 
-def _modes(place: ProbeDevice) -> list[str]:
-    return ["eager", "cuda_graph"] if place.device == "cuda" else ["eager"]
+def _modes(device: ProbeDevice) -> list[Literal["eager", "cuda_graph"]]:
+    return ["eager", "cuda_graph"] if device.device == "cuda" else ["eager"]
 
 
 def _messages(
-    workers: WorkerGroup, sizes: tuple[int, ...], place: ProbeDevice, effort: ProbeEffort
+    workers: WorkerGroup, sizes: tuple[int, ...], device: ProbeDevice, effort: ProbeEffort
 ) -> Iterator[MessageTimes]:
+    """Every kind, size and mode; nothing with a single rank."""
     if workers.world_size == 1:
         return
-    for kind in KINDS:
-        # A message from one to another is not captured: NCCL pairs it with that of its peer.
-        modes = [*_modes(place), "under_load"] if kind == "all_reduce" else ["eager", "under_load"]
+    for kind in MESSAGE_KINDS:
+        # A message to one rank is not captured: NCCL pairs it with the call of its peer.
+        modes = [*_modes(device)] if kind == "all_reduce" else ["eager"]
         for size in sizes:
-            found = workers.run(time_messages, kind, size, modes, place, effort)
-            taking_part = found[:2] if kind == "send" else found
-            times = _slowest(taking_part)
+            times_by_rank = workers.run(
+                time_messages, kind, size, [*modes, "under_load"], device, effort
+            )
+            participants = times_by_rank[:2] if kind == "send" else times_by_rank
+            times = _slowest(participants)
+            load_times = times.pop(LOAD_ONLY)
             times["under_load"] = [
-                both - load
-                for both, load in zip(times["under_load"], times.pop("load_only"), strict=True)
+                both - load for both, load in zip(times["under_load"], load_times, strict=True)
             ]
             for mode, seconds in times.items():
                 yield MessageTimes(
-                    kind=kind, ranks=len(taking_part), mode=mode, size=size, seconds=seconds
+                    kind=kind,
+                    ranks=len(participants),
+                    mode=mode,  # type: ignore[arg-type]  # pydantic checks it
+                    size=size,
+                    seconds=seconds,
                 )
 
 
-def _rates(
-    workers: WorkerGroup, active_ranks: int, place: ProbeDevice, effort: ProbeEffort
+def _throughputs(
+    workers: WorkerGroup, active_ranks: int, device: ProbeDevice, effort: ProbeEffort
 ) -> Iterator[ThroughputTimes]:
+    """A copy, a read and a matrix product."""
     amounts = {
         "copy": 2.0 * effort.large_bytes,
         "read": float(effort.large_bytes),
-        "matmul": 2.0 * effort.product**3,
+        "matmul": 2.0 * effort.matmul_size**3,
     }
-    times = _slowest(workers.run(time_rates, active_ranks, place, effort)[:active_ranks])
+    times = _slowest(workers.run(time_throughputs, active_ranks, device, effort)[:active_ranks])
     for what, seconds in times.items():
         yield ThroughputTimes(
             what=what,
@@ -168,33 +177,41 @@ def _rates(
         )
 
 
-def _steps(
-    workers: WorkerGroup, active_ranks: int, place: ProbeDevice, effort: ProbeEffort
+def _decode_steps(
+    workers: WorkerGroup, active_ranks: int, device: ProbeDevice, effort: ProbeEffort
 ) -> Iterator[DecodeStepTimes]:
-    for mode in _modes(place):
-        found = workers.run(time_steps, active_ranks, mode, place, effort)[:active_ranks]
-        times = _slowest([{p: s for p, (_, s) in own.items()} for own in found])
+    """Every plan in every mode."""
+    for mode in _modes(device):
+        steps_by_rank: list[dict[LayerPlan, tuple[int, Times]]] = workers.run(
+            time_decode_steps, active_ranks, mode, device, effort
+        )[:active_ranks]
+        times = _slowest(
+            [{plan: seconds for plan, (_, seconds) in steps.items()} for steps in steps_by_rank]
+        )
         for plan, seconds in times.items():
             yield DecodeStepTimes(
                 mode=mode,
                 ranks=workers.world_size,
                 active_ranks=active_ranks,
                 stages=len(plan.groups),
-                bytes=found[0][plan][0],
+                bytes=steps_by_rank[0][plan][0],
                 seconds=seconds,
             )
 
 
 def _launches(
-    workers: WorkerGroup, place: ProbeDevice, effort: ProbeEffort
+    workers: WorkerGroup, device: ProbeDevice, effort: ProbeEffort
 ) -> Iterator[LaunchTimes]:
-    for mode in _modes(place):
-        yield LaunchTimes(mode=mode, seconds=workers.run(time_launches, mode, place, effort)[0])
+    for mode in _modes(device):
+        seconds = workers.run(time_launches, mode, device, effort)[0]
+        yield LaunchTimes(mode=mode, seconds=seconds)
 
 
-def _slowest(of_ranks: list[dict[Any, Times]]) -> dict[Any, Times]:
-    """Round by round, the time of the rank that took longest."""
+def _slowest(times_by_rank: Sequence[Mapping[Name, Times]]) -> dict[Name, Times]:
+    """The times of the slowest rank, by round."""
     return {
-        name: [max(times) for times in zip(*(own[name] for own in of_ranks), strict=True)]
-        for name in of_ranks[0]
+        name: [
+            max(seconds) for seconds in zip(*(times[name] for times in times_by_rank), strict=True)
+        ]
+        for name in times_by_rank[0]
     }

@@ -1,1 +1,1 @@
-"""What a measurement leaves behind: schema, files, provenance, statistics, metrics. Imports no torch."""
+"""Records of measurements: schema, files, provenance, statistics and metrics. No torch."""

@@ -1,7 +1,7 @@
-"""A digest over the sources that a module uses, so that changed code reruns what uses it.
+"""A digest over the sources that a module imports. Imports no torch.
 
-Snakemake does not see imported modules: rules pass the digest as a parameter, so that changed code
-reruns exactly the jobs that use it. Imports no torch.
+Snakemake does not see imported modules. Rules pass the digest as a parameter, so that changed code
+reruns exactly the jobs that use it.
 """
 
 from __future__ import annotations
@@ -15,26 +15,27 @@ from typing import Any
 from benchmarks.results.provenance import ROOT
 
 PROJECT = ("cqil", "baselines", "benchmarks", "reports")
+"""Packages whose imports are followed."""
 
 
 def fingerprint(*modules: str) -> str:
-    """Digest over the sources of modules and of all that they import in the project.
+    """Digest over the sources of modules and of every module of the project that they import.
 
-    A module of another package counts by its own file alone.
+    Of a module outside the project only its file counts, not its imports.
     """
-    used = set(modules)
+    sources = set(modules)
     for module in modules:
         if module.split(".")[0] in PROJECT:
-            used |= _import_graph().find_upstream_modules(module)
+            sources |= _import_graph().find_upstream_modules(module)
     digest = hashlib.sha256()
-    for module in sorted(used):
+    for module in sorted(sources):
         digest.update(module.encode() + b"\0" + _source(module).read_bytes())
     return digest.hexdigest()[:16]
 
 
 @cache
 def _import_graph() -> Any:
-    import grimp
+    import grimp  # needed by the workflow only
 
     return grimp.build_graph(*PROJECT, cache_dir=None)
 

@@ -1,17 +1,17 @@
-"""What `make bench` writes: systems timed side by side on one machine. Imports no torch."""
+"""The record of `make bench`: systems timed side by side on one machine. Imports no torch."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from benchmarks.results.files import read_json
+from benchmarks.results.read_record import read_record
 from benchmarks.results.schema import MachineState, Model, Provenance, Schema
 
 CountedMessage = tuple[str, int, int, int]
-"""Kind, ranks that take part, bytes, how often."""
+"""(kind, ranks that take part, bytes, count)."""
 
 
 class BenchRank(Schema):
@@ -21,10 +21,12 @@ class BenchRank(Schema):
     cache_bytes: int
     step_bytes: int = Field(description="Weights and cache that a decode step reads")
     prefill_messages: list[CountedMessage] = Field(
-        description="Kind, ranks that take part, bytes, how often; of one prefill"
+        description="Kind, ranks that take part, bytes and count; of one prefill"
     )
     decode_messages: list[CountedMessage] = Field(description="Of one decoded token")
-    peak_bytes: int | None = Field(description="Most held while loading and generating, if asked")
+    peak_bytes: int | None = Field(
+        description="Peak of loading and generating; null if not measured"
+    )
 
 
 class BenchSystem(Schema):
@@ -52,7 +54,7 @@ class BenchSystem(Schema):
 
 
 class EngineBench(Schema):
-    """Systems that were interleaved in one session, on one machine."""
+    """Systems that one session timed in interleaved rounds, on one machine."""
 
     schema_version: Literal[2] = 2
     kind: Literal["bench"] = "bench"
@@ -62,15 +64,10 @@ class EngineBench(Schema):
     machine_state: MachineState | None = None
     systems: list[BenchSystem]
     message_seconds: dict[str, list[float]] = Field(
-        description="System -> cost of one of its messages under its own load, by round"
+        description="System -> seconds of one of its messages under its load, by round"
     )
 
 
 def read_bench(path: Path) -> EngineBench:
     """Raises ValueError with one line where the file holds no bench."""
-    try:
-        return EngineBench.model_validate(read_json(path))
-    except (OSError, ValueError) as error:
-        detail = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
-        reason = str(detail).splitlines()[0]
-        raise ValueError(f"{path}: holds no bench ({reason}); run make bench again") from None
+    return read_record(path, EngineBench, "bench")

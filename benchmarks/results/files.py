@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, and digests of files."""
+"""Files that are either complete or absent, and digests of files. Imports no torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
-    """A temporary file that becomes `path` when the block ends well, and vanishes otherwise."""
+    """A temporary file that becomes `path` when the block ends, and is deleted if it raises."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     os.close(handle)
@@ -30,24 +30,28 @@ def written_aside(path: Path) -> Iterator[Path]:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """No reader ever meets half a file."""
-    with written_aside(path) as aside:
-        aside.write_text(text, encoding="utf-8")
+    """Writes a file as UTF-8; no reader sees half of it."""
+    _write_bytes(path, text.encode())
 
 
-def write_json(path: Path, data: Any, compact: bool = False) -> None:
-    """Writes JSON, with an indent of one space or, if `compact`, without white space."""
+def write_json(path: Path, data: Any, *, compact: bool = False) -> None:
+    """Writes JSON atomically: indented by one space, or without white space if `compact`.
+
+    A path that ends with .gz is compressed; equal data give equal bytes.
+    """
     text = json.dumps(data, separators=(",", ":")) if compact else json.dumps(data, indent=1)
-    write_atomically(path, text + "\n")
+    encoded = f"{text}\n".encode()
+    _write_bytes(path, gzip.compress(encoded, mtime=0) if path.suffix == ".gz" else encoded)
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds; a file that ends with .gz is decompressed."""
-    data = path.read_bytes()
-    return json.loads(gzip.decompress(data) if path.suffix == ".gz" else data)
+    """The data in a JSON file; a path that ends with .gz is decompressed."""
+    encoded = path.read_bytes()
+    return json.loads(gzip.decompress(encoded) if path.suffix == ".gz" else encoded)
 
 
 def sha256_file(path: Path) -> str:
+    """Hexadecimal digest of one file."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -58,3 +62,8 @@ def sha256_files(paths: Iterable[Path]) -> str:
     for path in sorted(paths, key=lambda p: p.name):
         digest.update(f"{path.name}\0{sha256_file(path)}\n".encode())
     return digest.hexdigest()
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    with written_aside(path) as aside:
+        aside.write_bytes(content)

@@ -1,6 +1,6 @@
-"""What the NVIDIA driver tells of its GPUs, over NVML. Imports no torch.
+"""GPUs as the NVIDIA driver reports them over NVML. Imports no torch.
 
-Without a driver, without the library or without a GPU there are none.
+Where the driver, the library or a GPU is missing, the lists are empty.
 """
 
 from __future__ import annotations
@@ -22,37 +22,39 @@ def accelerator_names() -> list[str]:
 
 
 def gpu_snapshots() -> list[GpuSnapshot]:
-    """Clocks, power, temperature and load of each GPU now."""
+    """Clocks, power, temperature and load of each GPU at this moment."""
     with _nvml() as nvml:
-        return [] if nvml is None else [snapshot(nvml, gpu) for gpu in _handles(nvml)]
+        return [] if nvml is None else [_snapshot(nvml, gpu) for gpu in _handles(nvml)]
 
 
-def snapshot(nvml: Any, gpu: Any) -> GpuSnapshot:
-    """One GPU; a value that its driver does not offer is None."""
+def _snapshot(nvml: Any, gpu: Any) -> GpuSnapshot:
+    """One GPU; a value that its driver does not report is None."""
 
-    def known(ask: Callable[[], float]) -> float | None:
+    def value_or_none(query: Callable[[], float]) -> float | None:
         try:
-            return float(ask())
+            return float(query())
         except nvml.NVMLError:
             return None
 
     return GpuSnapshot(
-        sm_mhz=known(lambda: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_SM)),
-        memory_mhz=known(lambda: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_MEM)),
-        watts=known(lambda: nvml.nvmlDeviceGetPowerUsage(gpu) / 1000),
-        celsius=known(lambda: nvml.nvmlDeviceGetTemperature(gpu, nvml.NVML_TEMPERATURE_GPU)),
-        busy_percent=known(lambda: nvml.nvmlDeviceGetUtilizationRates(gpu).gpu),
+        sm_mhz=value_or_none(lambda: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_SM)),
+        memory_mhz=value_or_none(lambda: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_MEM)),
+        watts=value_or_none(lambda: nvml.nvmlDeviceGetPowerUsage(gpu) / 1000),
+        celsius=value_or_none(
+            lambda: nvml.nvmlDeviceGetTemperature(gpu, nvml.NVML_TEMPERATURE_GPU)
+        ),
+        busy_percent=value_or_none(lambda: nvml.nvmlDeviceGetUtilizationRates(gpu).gpu),
     )
 
 
 @contextmanager
 def _nvml() -> Iterator[Any]:
-    """The library, initialised; None where it or the driver is missing."""
+    """The initialised library; None where it or the driver is missing."""
     try:
         import pynvml
 
         pynvml.nvmlInit()
-    except Exception:  # ImportError, or NVMLError, which only the library can name
+    except Exception:  # ImportError, or NVMLError, which only an imported library can name
         yield None
         return
     try:
@@ -63,4 +65,4 @@ def _nvml() -> Iterator[Any]:
 
 
 def _handles(nvml: Any) -> list[Any]:
-    return [nvml.nvmlDeviceGetHandleByIndex(n) for n in range(nvml.nvmlDeviceGetCount())]
+    return [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]

@@ -1,4 +1,4 @@
-"""What this machine is: processor, cores, memory, accelerators. Imports no torch."""
+"""This machine: processor, cores, memory, accelerators. Imports no torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cqil.cli.cpu_name import cpu_name
 
 @cache
 def hardware() -> Hardware:
-    """Asked once a process: it does not change while one lives."""
+    """This machine; read once a process, since it does not change meanwhile."""
     return Hardware(
         cpu=cpu_name(),
         cores=usable_cores(),
@@ -28,23 +28,23 @@ def hardware() -> Hardware:
 
 
 def usable_cores() -> int:
-    """Logical cores that this process may run on."""
+    """Number of logical cores that this process may run on."""
     return len(affinity() or range(os.cpu_count() or 1))
 
 
 def affinity() -> list[int] | None:
-    """Logical cores that this process may run on; None where the system does not tell."""
+    """Numbers of these cores; None where the system does not report them."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
 
 
 def has_smt() -> bool | None:
-    """Whether cores run several threads at once; None where the system does not tell."""
+    """Whether cores run several threads at once; None where the system does not report it."""
     text = _read("/sys/devices/system/cpu/smt/active")
     return None if text is None else text == "1"
 
 
 def governor() -> str | None:
-    """The frequency governor of the first core; None where the system does not tell."""
+    """The frequency governor of the first core; None where the system does not report it."""
     return _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 

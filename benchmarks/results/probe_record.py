@@ -1,13 +1,13 @@
-"""What `make probe` writes: the constants of one machine. Imports no torch."""
+"""The record of `make probe`: what one machine takes for messages and compute. No torch."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from benchmarks.results.files import read_json
+from benchmarks.results.read_record import read_record
 from benchmarks.results.schema import Provenance, Schema
 
 
@@ -15,15 +15,15 @@ class MessageTimes(Schema):
     """One kind of message of one size between ranks."""
 
     kind: Literal["all_reduce", "broadcast", "send"]
-    ranks: int = Field(description="How many take part")
+    ranks: int = Field(description="Ranks that take part")
     mode: Literal["eager", "cuda_graph", "under_load"] = Field(
-        description="Back to back, replayed in a CUDA graph, or between products, as in a model"
+        description="Back to back, replayed in a CUDA graph, or between matrix products"
     )
     size: int = Field(description="Bytes")
     seconds: list[float] = Field(
         min_length=1,
-        description="Of one message, by round; slowest rank. What a message adds to its load can "
-        "be negative where the machine is disturbed",
+        description="Of one message on the slowest rank, by round. Under load it is the time that "
+        "the message adds, which noise can make negative",
     )
 
 
@@ -31,10 +31,10 @@ class ThroughputTimes(Schema):
     """A large copy, read or matrix product, by several ranks at the same time."""
 
     what: Literal["copy", "read", "matmul"]
-    ranks: int = Field(description="Ranks there are; each has threads / ranks of the threads")
-    active_ranks: int = Field(description="How many of them work at the same time")
-    amount: float = Field(description="Bytes, or floating-point operations, of one rank")
-    seconds: list[float] = Field(min_length=1, description="By round; slowest rank")
+    ranks: int = Field(description="Number of ranks; each has threads / ranks threads")
+    active_ranks: int = Field(description="Ranks that work at the same time")
+    amount: float = Field(description="Bytes or floating-point operations of one rank")
+    seconds: list[float] = Field(min_length=1, description="On the slowest rank, by round")
 
 
 class DecodeStepTimes(Schema):
@@ -43,9 +43,9 @@ class DecodeStepTimes(Schema):
     mode: Literal["eager", "cuda_graph"]
     ranks: int
     active_ranks: int
-    stages: int = Field(description="The same layers in fewer stages read the same bytes")
-    bytes: int = Field(description="Weights and cache that a step reads, a rank")
-    seconds: list[float] = Field(min_length=1, description="Of one step, by round; slowest rank")
+    stages: int = Field(description="Stages of the plan; all plans hold the same layers")
+    bytes: int = Field(description="Weights and cache that a rank reads in a step")
+    seconds: list[float] = Field(min_length=1, description="Of one step on the slowest rank")
 
 
 class LaunchTimes(Schema):
@@ -56,13 +56,13 @@ class LaunchTimes(Schema):
 
 
 class MachineProbe(Schema):
-    """What this machine does a second, and what messages between its ranks cost."""
+    """Throughputs, decode steps, launches and messages of one machine."""
 
     schema_version: Literal[2] = 2
     kind: Literal["probe"] = "probe"
     provenance: Provenance
-    shape: dict[str, Any] = Field(description="Sizes of the model whose decode steps were timed")
-    messages: list[MessageTimes] = Field(description="Empty where there is one device")
+    shape: dict[str, Any] = Field(description="Sizes of the model that decode steps are timed with")
+    messages: list[MessageTimes] = Field(description="Empty on one device")
     throughputs: list[ThroughputTimes]
     steps: list[DecodeStepTimes]
     launches: list[LaunchTimes]
@@ -70,9 +70,4 @@ class MachineProbe(Schema):
 
 def read_probe(path: Path) -> MachineProbe:
     """Raises ValueError with one line where the file holds no probe."""
-    try:
-        return MachineProbe.model_validate(read_json(path))
-    except (OSError, ValueError) as error:
-        detail = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
-        reason = str(detail).splitlines()[0]
-        raise ValueError(f"{path}: holds no probe ({reason}); run make probe again") from None
+    return read_record(path, MachineProbe, "probe")

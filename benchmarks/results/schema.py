@@ -1,10 +1,13 @@
-"""Parts that result files share: model, provenance, the state of the machine, backends, targets."""
+"""Parts that record files share: model, provenance, machine state, backends, targets."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION = 2
+"""Version of the record files that this code reads and writes."""
 
 
 class Schema(BaseModel):
@@ -14,25 +17,29 @@ class Schema(BaseModel):
 
 
 class Model(Schema):
+    """A checkpoint."""
+
     name: str = Field(description="Embedded name, hub id or directory, as configured")
     sha256: str = Field(description="Digest over the weight files")
     num_layers: int
-    note: str = Field(description="What a reader must know of these weights; empty if nothing")
+    note: str = Field(description="What a reader must know about these weights; may be empty")
 
 
 class Hardware(Schema):
+    """The machine; null is what its system does not report."""
+
     cpu: str
     cores: int = Field(description="Logical cores that the process may use")
     memory_gib: float
     accelerators: list[str] = Field(description="Names as the driver gives them; empty on CPU")
-    affinity: list[int] | None = Field(
-        default=None, description="Logical cores that the process may use; null where not known"
-    )
-    smt: bool | None = Field(default=None, description="Whether cores run several threads at once")
-    governor: str | None = Field(default=None, description="How the first core sets its clock")
+    affinity: list[int] | None = Field(default=None, description="Numbers of these logical cores")
+    smt: bool | None = Field(default=None, description="Cores run several threads at once")
+    governor: str | None = Field(default=None, description="Frequency governor of the first core")
 
 
 class Provenance(Schema):
+    """Code, packages, machine and command of a measurement; null is what is not known."""
+
     created: str = Field(description="UTC, ISO 8601")
     command: str
     commit: str | None
@@ -52,7 +59,7 @@ StopReason = Literal["precision", "rounds", "budget"]
 
 
 class GpuSnapshot(Schema):
-    """One GPU at one moment; null is what its driver does not tell."""
+    """One GPU at one moment; null is what its driver does not report."""
 
     sm_mhz: float | None
     memory_mhz: float | None
@@ -62,7 +69,7 @@ class GpuSnapshot(Schema):
 
 
 class MachineSnapshot(Schema):
-    """The machine at one moment; null is what it does not tell."""
+    """The machine at one moment; null is what its system does not report."""
 
     load_average: list[float] | None = Field(description="Over 1, 5 and 15 minutes")
     cpu_mhz: float | None = Field(description="Mean of all cores")
@@ -71,30 +78,32 @@ class MachineSnapshot(Schema):
 
 
 class MachineState(Schema):
-    """What else went on while rounds ran."""
+    """The state of the machine around the timed rounds."""
 
     before: MachineSnapshot
     after: MachineSnapshot
     others_before: float | None = Field(
-        description="Cores' worth of CPU that other processes took just before; null if not known"
+        description="CPU cores that other processes used just before the rounds; null if not known"
     )
-    others_during: float | None = Field(description="The same, on average over the rounds")
+    others_during: float | None = Field(
+        description="CPU cores that other processes used during rounds"
+    )
     involuntary_switches: int | None = Field(
-        description="How often the main threads of this process and its ranks lost their core"
+        description="How often the main threads of this process and its ranks were preempted"
     )
-    warnings: list[str] = Field(description="Why these times may be off; empty if nothing is known")
+    warnings: list[str] = Field(description="Why these times may be off; may be empty")
 
 
 class BackendRecord(Schema):
-    """What ran the variants of a latency."""
+    """The backend that ran the variants of a latency measurement."""
 
     name: str = Field(description="Folder of its results")
-    kind: str = Field(description="As `latency.backends` names it")
-    label: str = Field(description="In a few words for readers")
+    kind: str = Field(description="Name in `latency.backends`")
+    label: str = Field(description="For readers, in a few words")
     ranks: int
     mode: str = Field(description="How decode steps ran: eager, cuda_graph or compiled")
     reference: str = Field(description="Backend whose dense time its times are divided by")
-    dense_only: bool = Field(description="It runs the dense model and no other variant")
+    dense_only: bool = Field(description="Whether it runs the dense model only")
 
 
 class Target(Schema):
@@ -106,12 +115,12 @@ class Target(Schema):
 
     @property
     def path(self) -> str:
-        """The file, within the folder of the run."""
+        """The file, relative to the folder of the run."""
         return f"{self.group}/{self.variant}.json"
 
 
 class RunRecord(Schema):
-    """What a run is asked for; the report reads it beside the results."""
+    """What a run has to measure; reports read it beside the results."""
 
     schema_version: Literal[2] = 2
     config: dict[str, Any]

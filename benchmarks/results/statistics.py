@@ -1,10 +1,10 @@
-"""Intervals for paired measurements: numpy and scipy only.
+"""Intervals for paired measurements, with numpy and scipy. Imports no torch.
 
 Variants are scored on the same documents and timed in the same rounds, so differences are taken
-within a document or a round before anything is averaged. Intervals are bootstrap percentiles;
-those of means are widened for few documents (Hesterberg 2015, "expanded percentile"), since the
-plain ones are too narrow there. Every draw is seeded: equal data give equal intervals.
-What stops a measurement and what the report shows are the same estimates. Imports no torch.
+within a document or a round before they are averaged. Intervals are bootstrap percentiles. Those of
+means are widened for few documents, where plain percentiles are too narrow (Hesterberg 2015,
+"expanded percentile"). Every draw is seeded: equal data give equal intervals. One estimate both
+stops a measurement and is shown in the report.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from scipy import stats
 
 NAN = math.nan
 MAX_TABLED_DOCUMENTS = 64
-"""Documents of which a table of draws is kept."""
+"""Up to so many documents, their resamples are one cached table."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its interval; an interval that cannot be drawn is NaN, NaN."""
+    """A value with its interval; the bounds are NaN where there are too few samples."""
 
     value: float
     low: float = NAN
@@ -32,10 +32,11 @@ class Estimate:
 
     @property
     def has_interval(self) -> bool:
+        """Whether there were enough samples for an interval."""
         return not math.isnan(self.low)
 
     def verdict(self, neutral: float) -> str:
-        """Which side of `neutral` the whole interval lies on."""
+        """The side of `neutral` that the whole interval lies on, if any."""
         if self.has_interval and self.high < neutral:
             return "lower"
         if self.has_interval and self.low > neutral:
@@ -43,7 +44,7 @@ class Estimate:
         return "not distinguishable"
 
     def map(self, function: Callable[[float], float]) -> Estimate:
-        """The estimate of a monotonic function of the value; a decreasing one swaps the ends."""
+        """The estimate of a monotonic function of the value; a decreasing one swaps the bounds."""
         if not self.has_interval:
             return Estimate(function(self.value))
         low, high = sorted((function(self.low), function(self.high)))
@@ -51,107 +52,113 @@ class Estimate:
 
 
 NO_ESTIMATE = Estimate(NAN)
+"""Stands where nothing was measured."""
 
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """How intervals are drawn."""
+    """How intervals are estimated."""
 
     confidence: float
     resamples: int
     seed: int
 
-    def ratio_of_sums(self, above: Sequence[np.ndarray], below: Sequence[np.ndarray]) -> Estimate:
-        """Both hold one array a stratum, and documents are drawn within their stratum.
+    def ratio_of_sums(
+        self, numerators: Sequence[np.ndarray], denominators: Sequence[np.ndarray]
+    ) -> Estimate:
+        """Sum of all numerators over the sum of all denominators, such as nats per token.
 
-        With log-likelihoods over tokens this is the mean per token.
+        Both hold one array [documents] per stratum; documents are drawn within their stratum.
         """
-        drawn_above, drawn_below = np.zeros(self.resamples), np.zeros(self.resamples)
-        for stratum, (numerator, denominator) in enumerate(zip(above, below, strict=True)):
-            times = times_drawn(len(numerator), self.resamples, self.seed + stratum)
-            drawn_above += times @ numerator
-            drawn_below += times @ denominator
-        value = sum(map(np.sum, above)) / sum(map(np.sum, below))
-        return self._of_means(value, drawn_above / drawn_below, [len(part) for part in above])
+        numerator_draws, denominator_draws = np.zeros(self.resamples), np.zeros(self.resamples)
+        for stratum, (above, below) in enumerate(zip(numerators, denominators, strict=True)):
+            counts = resample_counts(len(above), self.resamples, self.seed + stratum)
+            numerator_draws += counts @ above
+            denominator_draws += counts @ below
+        value = sum(map(np.sum, numerators)) / sum(map(np.sum, denominators))
+        sizes = [len(stratum) for stratum in numerators]
+        return self._of_means(value, numerator_draws / denominator_draws, sizes)
 
     def mean_of_means(self, strata: Sequence[np.ndarray]) -> Estimate:
-        """Mean over strata of each stratum's mean: a task counts once, however many documents.
+        """Mean over strata of each stratum's mean: each task weighs as much as every other.
 
-        Few documents share their draws with all variants; many are drawn over distinct values, so
-        that thousands of right-or-wrong documents cost nothing.
+        Small strata share their resamples with all variants. Large ones are drawn over distinct
+        values, which is cheap for thousands of documents that are either right or wrong.
         """
         means = np.zeros(self.resamples)
         for stratum, values in enumerate(strata):
             if len(values) <= MAX_TABLED_DOCUMENTS:
-                times = times_drawn(len(values), self.resamples, self.seed + stratum)
-                means += times @ values / len(values)
+                counts = resample_counts(len(values), self.resamples, self.seed + stratum)
+                means += counts @ values / len(values)
                 continue
             rng = np.random.default_rng(self.seed + stratum)
-            distinct, counts = np.unique(values, return_counts=True)
-            times = rng.multinomial(len(values), counts / len(values), size=self.resamples)
-            means += times @ distinct / len(values)
+            distinct, frequencies = np.unique(values, return_counts=True)
+            counts = rng.multinomial(len(values), frequencies / len(values), size=self.resamples)
+            means += counts @ distinct / len(values)
         value = float(np.mean([values.mean() for values in strata]))
         return self._of_means(value, means / len(strata), [len(values) for values in strata])
 
     def of_totals(self, score: Callable[[np.ndarray], np.ndarray], counts: np.ndarray) -> Estimate:
-        """A score of counts [documents, K] that are summed first, as corpus BLEU is.
+        """A score of counts [documents, K] that are summed over documents, such as corpus BLEU.
 
-        `score` takes totals [..., K]; for a paired difference the columns of both arms stand side
-        by side.
+        `score` takes totals [..., K]. For a paired difference the columns of both variants stand
+        side by side.
         """
-        drawn = score(times_drawn(len(counts), self.resamples, self.seed) @ counts)
-        return self._of_means(float(score(counts.sum(axis=0))), drawn, [len(counts)])
+        draws = score(resample_counts(len(counts), self.resamples, self.seed) @ counts)
+        return self._of_means(float(score(counts.sum(axis=0))), draws, [len(counts)])
 
-    def ratio_of_medians(self, above: np.ndarray, below: np.ndarray) -> Estimate:
-        """The same rounds are drawn for both arms, which ran interleaved."""
-        drawn = self._medians(above) / self._medians(below)
-        value = float(np.median(above) / np.median(below))
-        return self._interval(value, drawn, len(above), self.tail)
+    def ratio_of_medians(self, numerators: np.ndarray, denominators: np.ndarray) -> Estimate:
+        """Median over median of values [rounds]; the same rounds are drawn for both."""
+        draws = self._median_draws(numerators) / self._median_draws(denominators)
+        value = float(np.median(numerators) / np.median(denominators))
+        return self._interval(value, draws, len(numerators), self.tail)
 
     def median(self, values: np.ndarray) -> Estimate:
-        drawn = self._medians(values)
-        return self._interval(float(np.median(values)), drawn, len(values), self.tail)
+        """Median of values [rounds]."""
+        draws = self._median_draws(values)
+        return self._interval(float(np.median(values)), draws, len(values), self.tail)
 
     @property
     def tail(self) -> float:
-        """Probability to leave out on each side."""
+        """Probability outside of the interval, on each side."""
         return (1 - self.confidence) / 2
 
-    def _medians(self, rounds: np.ndarray) -> np.ndarray:
-        return drawn_medians(tuple(rounds.tolist()), self.resamples, self.seed)
+    def _median_draws(self, rounds: np.ndarray) -> np.ndarray:
+        return resampled_medians(tuple(rounds.tolist()), self.resamples, self.seed)
 
-    def _of_means(self, value: float, drawn: np.ndarray, sizes: Sequence[int]) -> Estimate:
-        """Small samples understate their spread; a smaller tail makes up for it."""
+    def _of_means(self, value: float, draws: np.ndarray, sizes: Sequence[int]) -> Estimate:
+        """The interval of a mean; small samples understate their spread, so its tail is smaller."""
         freedom = sum(sizes) - len(sizes)
         quantile = stats.t.isf(self.tail, freedom) * math.sqrt(sum(sizes) / max(freedom, 1))
-        return self._interval(value, drawn, min(sizes), float(stats.norm.sf(quantile)))
+        return self._interval(value, draws, min(sizes), float(stats.norm.sf(quantile)))
 
-    def _interval(self, value: float, drawn: np.ndarray, least: int, tail: float) -> Estimate:
-        if least < 2:
+    def _interval(self, value: float, draws: np.ndarray, size: int, tail: float) -> Estimate:
+        """Without an interval where the smallest of the samples has one element."""
+        if size < 2:
             return Estimate(float(value))
-        low, high = np.quantile(drawn, [tail, 1 - tail])
+        low, high = np.quantile(draws, [tail, 1 - tail])
         return Estimate(float(value), float(low), float(high))
 
 
 @cache
-def times_drawn(size: int, resamples: int, seed: int) -> np.ndarray:
+def resample_counts(size: int, resamples: int, seed: int) -> np.ndarray:
     """[resamples, size]: how often each resample holds each document; shared by all variants."""
     rng = np.random.default_rng(seed)
     return rng.multinomial(size, np.full(size, 1 / size), size=resamples).astype(float)
 
 
 @cache
-def rounds_drawn(size: int, resamples: int, seed: int) -> np.ndarray:
-    """[resamples, size] indices; shared by all arms, whose rounds ran interleaved."""
+def resample_indices(size: int, resamples: int, seed: int) -> np.ndarray:
+    """[resamples, size]: rounds of each resample; shared by all variants of interleaved rounds."""
     return np.random.default_rng(seed).integers(size, size=(resamples, size))
 
 
 @lru_cache(maxsize=64)
-def drawn_medians(rounds: tuple[float, ...], resamples: int, seed: int) -> np.ndarray:
-    """[resamples]: median of each; kept, since an arm is compared more than once."""
+def resampled_medians(rounds: tuple[float, ...], resamples: int, seed: int) -> np.ndarray:
+    """[resamples]: the median of each resample; cached, since a variant is compared repeatedly."""
     size, half = len(rounds), len(rounds) // 2
-    drawn = np.sort(np.array(rounds)[rounds_drawn(size, resamples, seed)], axis=1)
-    return drawn[:, half] if size % 2 else (drawn[:, half - 1] + drawn[:, half]) / 2
+    draws = np.sort(np.array(rounds)[resample_indices(size, resamples, seed)], axis=1)
+    return draws[:, half] if size % 2 else (draws[:, half - 1] + draws[:, half]) / 2
 
 
 def exp_estimate(estimate: Estimate) -> Estimate:
@@ -160,24 +167,24 @@ def exp_estimate(estimate: Estimate) -> Estimate:
 
 
 def _exp(nats: float) -> float:
-    """A model that has lost everything can exceed what a float holds."""
+    """e to the power of `nats`; infinity where that exceeds a float, as for a broken model."""
     return math.inf if nats >= 709 else math.exp(nats)
 
 
 def standard_error(values: np.ndarray) -> float:
-    """Of the mean; NaN for a single document."""
+    """Standard error of the mean; NaN for a single document."""
     return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else NAN
 
 
 PHASES = ("prefill", "decode", "end to end")
 
 
-def phase_times(runs: Sequence[Sequence[float]]) -> dict[str, np.ndarray]:
-    """Phase -> one time a round: prefill, the median decode step, and the sum of all.
+def phase_times(samples: Sequence[Sequence[float]]) -> dict[str, np.ndarray]:
+    """Phase -> seconds [rounds]: the prefill, the median decode step, and the sum of all steps.
 
-    `runs` has the seconds of each step of each round, the prefill first.
+    `samples` [rounds, steps] has the seconds of each step, the prefill first.
     """
-    steps = np.asarray(runs, dtype=float)
+    steps = np.asarray(samples, dtype=float)
     return {
         "prefill": steps[:, 0],
         "decode": np.median(steps[:, 1:], axis=1),

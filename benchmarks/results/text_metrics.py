@@ -1,6 +1,6 @@
-"""What a text written by a model is worth beside the reference: BLEU's counts, chrF, ROUGE.
+"""Metrics of a generated text against its reference: BLEU counts, chrF, ROUGE. No torch.
 
-BLEU is of a corpus, so a document keeps the counts that are summed over documents.
+BLEU is a score of a corpus, so each document keeps the counts that BLEU sums over documents.
 """
 
 from __future__ import annotations
@@ -15,22 +15,24 @@ from benchmarks.config.generation_tasks import GenerationTask
 from benchmarks.results.measurements import BleuCounts
 
 ROUGE = ("rouge1", "rouge2", "rougeL")
+"""Kinds of ROUGE that a document is scored with."""
 
 
 def score_text(task: GenerationTask, text: str, reference: str) -> dict[str, Any]:
-    """The fields of a sample that the task's metrics fill; scores lie between 0 and 100."""
-    found: dict[str, Any] = {}
+    """Fields of a GenerationSample, by the metrics of the task; scores lie between 0 and 100."""
+    fields: dict[str, Any] = {}
     if "bleu" in task.metrics:
-        found["bleu"] = bleu_counts(task.bleu_words, text, reference)
+        fields["bleu"] = bleu_counts(task.bleu_words, text, reference)
     if "chrf" in task.metrics:
-        found["chrf"] = CHRF().sentence_score(text, [reference]).score
+        fields["chrf"] = CHRF().sentence_score(text, [reference]).score
     if "rouge" in task.metrics:
         scores = rouge_scorer(*ROUGE).score(reference, text)
-        found |= {name: 100 * scores[name].fmeasure for name in ROUGE}
-    return found
+        fields |= {kind: 100 * scores[kind].fmeasure for kind in ROUGE}
+    return fields
 
 
 def bleu_counts(words: str, text: str, reference: str) -> BleuCounts:
+    """What corpus BLEU sums, of one document; `words` is sacreBLEU's tokenizer."""
     score = _bleu(words).corpus_score([text], [[reference]])
     return BleuCounts(
         counts=score.counts,
@@ -42,7 +44,7 @@ def bleu_counts(words: str, text: str, reference: str) -> BleuCounts:
 
 @cache
 def rouge_scorer(*kinds: str) -> RougeScorer:
-    """F-measures over stemmed words, as published scores are."""
+    """A scorer over stemmed words, as published scores use."""
     return RougeScorer(list(kinds), use_stemmer=True)
 
 

@@ -1,1 +1,1 @@
-"""What every measurement runs in: device, progress lines, the state of the machine."""
+"""Device, progress lines and machine state of every measurement, and how a measurement runs."""

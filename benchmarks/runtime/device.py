@@ -1,4 +1,4 @@
-"""Device, type, threads and seed that a measurement runs with."""
+"""The device, dtype, threads and seed of a measurement."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from benchmarks.runtime.errors import UnavailableError
 
 @dataclass(frozen=True, kw_only=True)
 class Runtime:
-    """Device, type, threads and seed of one process."""
+    """The device, dtype, threads and seed of one process."""
 
     device: str
-    """`auto` takes CUDA where there is one."""
+    """auto, cpu or cuda; auto takes CUDA where there is a device."""
     dtype: str
     threads: int
     seed: int
 
     def start(self) -> str:
-        """Sets the threads and names the device. Raises UnavailableError where it is absent."""
+        """Sets the threads and returns the device. Raises UnavailableError where it is absent."""
         torch.set_num_threads(self.threads)
         if self.device == "auto":
             return "cuda" if torch.cuda.is_available() else "cpu"
@@ -31,5 +31,5 @@ class Runtime:
 
 
 def device_count(device: str) -> int:
-    """How many ranks this machine can run at once: CUDA devices, or cores."""
+    """Number of ranks that this machine can run at the same time: CUDA devices, or cores."""
     return torch.cuda.device_count() if device == "cuda" else hardware().cores

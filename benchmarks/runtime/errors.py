@@ -1,7 +1,7 @@
-"""What a measurement raises where there can be no number. Imports no torch."""
+"""The error of a measurement that this machine cannot make. Imports no torch."""
 
 from __future__ import annotations
 
 
 class UnavailableError(ValueError):
-    """The machine lacks what was asked for."""
+    """The machine lacks what the measurement needs."""

@@ -1,11 +1,11 @@
-"""The machine around a measurement: clocks, heat, and what other processes took. Imports no torch.
+"""The machine around a measurement: clocks, temperatures, CPU use of other processes. No torch.
 
-    with Watch() as watch:
+    with MachineMonitor() as monitor:
         ...
-    watch.conditions()
+    monitor.machine_state()
 
-Others are all processes but this one and its children. Warnings are printed and recorded; nothing
-is refused, since only the reader knows whether the machine could be quieter.
+Other processes are all but this one and its children. Warnings are printed and recorded, and no
+measurement is refused: only the user knows whether the machine could be quieter.
 """
 
 from __future__ import annotations
@@ -23,94 +23,98 @@ from benchmarks.results.hardware import affinity
 from benchmarks.results.schema import MachineSnapshot, MachineState
 
 BUSY_CORES = 0.2
-"""Cores' worth of CPU that others may take without a warning."""
-
-
+"""CPU cores that other processes may use without a warning."""
 OBSERVE_S = 0.5
-"""How long to look before the rounds begin."""
-
-
+"""Seconds of observation before the rounds begin."""
 CPU_SENSORS = ("coretemp", "k10temp", "zenpower", "cpu_thermal")
+"""Temperature sensors of CPUs, by the name of their Linux driver."""
 
 
 @dataclass(frozen=True)
 class CpuUsage:
-    """CPU seconds up to one moment."""
+    """CPU seconds used until one moment."""
 
-    at: float
-    machine: float
-    """Of all processes, on the cores that this one may use, time stolen from them included."""
-    own: float
-    """Of this process and its children."""
-    switches: int
+    time_s: float
+    """The moment, on a monotonic clock."""
+    machine_s: float
+    """By all processes on the cores that this one may use, with stolen time."""
+    process_tree_s: float
+    """By this process and its children."""
+    involuntary_switches: int
 
     @classmethod
     def now(cls) -> CpuUsage:
-        own, switches = 0.0, 0
-        for process in _family():
+        """The usage until this moment."""
+        process_tree_s, switches = 0.0, 0
+        for process in _process_tree():
             with suppress(psutil.Error):
                 times = process.cpu_times()
-                own += times.user + times.system
+                process_tree_s += times.user + times.system
                 switches += process.num_ctx_switches().involuntary
         # Children that have ended are counted by their parent.
         ended = psutil.Process().cpu_times()
-        own += ended.children_user + ended.children_system
-        return cls(time.monotonic(), _machine_seconds(), own, switches)
+        process_tree_s += ended.children_user + ended.children_system
+        return cls(time.monotonic(), _machine_seconds(), process_tree_s, switches)
 
     def others_until(self, later: CpuUsage) -> float | None:
-        """Cores' worth of CPU that others took between two moments; None if not to be known."""
-        elapsed, used = later.at - self.at, later.machine - self.machine
-        if elapsed <= 0 or used <= 0:
+        """CPU cores that other processes used between two moments; None where it is not known."""
+        elapsed_s, machine_s = later.time_s - self.time_s, later.machine_s - self.machine_s
+        if elapsed_s <= 0 or machine_s <= 0:
             return None
-        return round(max(0.0, used - (later.own - self.own)) / elapsed, 3)
+        others_s = machine_s - (later.process_tree_s - self.process_tree_s)
+        return round(max(0.0, others_s) / elapsed_s, 3)
 
 
 class MachineMonitor:
-    """Looks at the machine before, during and after a `with` block."""
+    """Observes the machine before, during and after a `with` block."""
 
     def __enter__(self) -> MachineMonitor:
-        looked = CpuUsage.now()
+        observed_from = CpuUsage.now()
         time.sleep(OBSERVE_S)
         self._before, self._began = take_snapshot(), CpuUsage.now()
-        self._others = looked.others_until(self._began)
+        self._others_before = observed_from.others_until(self._began)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._ended, self._after = CpuUsage.now(), take_snapshot()
 
     def machine_state(self) -> MachineState:
-        """Of the block that has ended; prints its warnings."""
-        during = self._began.others_until(self._ended)
-        found = warnings_of(self._others, during, self._before)
-        for warning in found:
+        """The state around a block that has ended; prints its warnings."""
+        others_during = self._began.others_until(self._ended)
+        warnings = warnings_of(self._others_before, others_during, self._before)
+        for warning in warnings:
             print(f"warning: {warning}", file=sys.stderr)
+        switches = self._ended.involuntary_switches - self._began.involuntary_switches
         return MachineState(
             before=self._before,
             after=self._after,
-            others_before=self._others,
-            others_during=during,
-            involuntary_switches=max(0, self._ended.switches - self._began.switches),
-            warnings=found,
+            others_before=self._others_before,
+            others_during=others_during,
+            involuntary_switches=max(0, switches),
+            warnings=warnings,
         )
 
 
 def warnings_of(before: float | None, during: float | None, start: MachineSnapshot) -> list[str]:
-    """One line for each thing that may have disturbed the times."""
-    found = [
+    """One line for each thing that may have disturbed the times.
+
+    `before` and `during` are CPU cores that other processes used.
+    """
+    warnings = [
         f"other processes took {100 * share:.0f} % of a core {when}; times may be off"
         for share, when in ((before, "before the rounds"), (during, "during the rounds"))
         if share is not None and share > BUSY_CORES
     ]
-    busy = [
-        str(n) for n, gpu in enumerate(start.gpus) if (gpu.busy_percent or 0) > 100 * BUSY_CORES
+    busy_gpus = [
+        str(i) for i, gpu in enumerate(start.gpus) if (gpu.busy_percent or 0) > 100 * BUSY_CORES
     ]
-    if busy:
-        found.append(f"GPU {', '.join(busy)} was busy before the rounds; times may be off")
-    return found
+    if busy_gpus:
+        warnings.append(f"GPU {', '.join(busy_gpus)} was busy before the rounds; times may be off")
+    return warnings
 
 
 def take_snapshot() -> MachineSnapshot:
-    """The machine now."""
+    """The machine at this moment."""
     return MachineSnapshot(
         load_average=list(os.getloadavg()) if hasattr(os, "getloadavg") else None,
         cpu_mhz=_cpu_mhz(),
@@ -119,18 +123,19 @@ def take_snapshot() -> MachineSnapshot:
     )
 
 
-def _family() -> list[psutil.Process]:
-    own = psutil.Process()
-    return [own, *own.children(recursive=True)]
+def _process_tree() -> list[psutil.Process]:
+    this = psutil.Process()
+    return [this, *this.children(recursive=True)]
 
 
 def _machine_seconds() -> float:
+    """CPU seconds of all processes on the cores that this one may use."""
     cores = psutil.cpu_times(percpu=True)
     allowed = affinity() or range(len(cores))
-    # A container may number its cores otherwise than it lists them.
-    picked = [cores[core] for core in allowed if core < len(cores)] or cores
+    # A container may list fewer cores than their numbers suggest.
+    usable = [cores[number] for number in allowed if number < len(cores)] or cores
     fields = ("user", "nice", "system", "irq", "softirq", "steal")
-    return sum(getattr(core, field, 0.0) for core in picked for field in fields)
+    return sum(getattr(core, field, 0.0) for core in usable for field in fields)
 
 
 def _cpu_mhz() -> float | None:
@@ -143,6 +148,6 @@ def _cpu_mhz() -> float | None:
 def _cpu_celsius() -> float | None:
     with suppress(OSError, AttributeError):
         sensors = psutil.sensors_temperatures()
-        found = [part.current for name in CPU_SENSORS for part in sensors.get(name, [])]
-        return max(found, default=None)
+        celsius = [part.current for name in CPU_SENSORS for part in sensors.get(name, [])]
+        return max(celsius, default=None)
     return None

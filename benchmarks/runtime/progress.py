@@ -1,4 +1,4 @@
-"""Progress as plain lines, so that several jobs can report side by side and into log files."""
+"""Progress as plain lines, so that several jobs can report at the same time and into log files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tqdm import tqdm
 class Progress(tqdm):
     """tqdm that prints a line every few seconds instead of redrawing one."""
 
-    _last = ""
+    _last_line = ""
 
     def __init__(self, label: str, total: int, unit: str, **kwargs: Any) -> None:
         bar = "{desc}: {n_fmt}/{total_fmt} {unit} ({percentage:.0f}%), {remaining} left"
@@ -26,11 +26,12 @@ class Progress(tqdm):
         )
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:
+        """Prints the line where it has changed."""
         line = str(self) if msg is None else msg
-        if line and line != self._last:
-            self._last = line
+        if line and line != self._last_line:
+            self._last_line = line
             print(line, file=sys.stderr, flush=True)
 
     def to(self, done: int) -> None:
-        """Progress has come to `done` units."""
+        """Sets the progress to `done` units."""
         self.update(done - self.n)

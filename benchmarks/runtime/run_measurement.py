@@ -1,4 +1,4 @@
-"""Runs a measurement, and says why where there is no number."""
+"""Runs a measurement, and records the reason where there is no number."""
 
 from __future__ import annotations
 
@@ -14,26 +14,24 @@ from benchmarks.runtime.device import Runtime
 from benchmarks.runtime.errors import UnavailableError
 
 R = TypeVar("R", bound=Result)
-
-
 T = TypeVar("T")
 
 
 def run_measurement(
-    kind: type[R],
+    result_class: type[R],
     variant: Variant,
     workload: dict[str, Any],
     runtime: Runtime,
     measure: Callable[[str], dict[str, Any]],
-    **known: Any,
+    **fixed_fields: Any,
 ) -> R:
-    """Runs `measure` on the device that `runtime` names; it returns fields of the result.
+    """The result of `measure`, which gets the device and returns fields of the result.
 
-    What the machine lacks gives `skipped` and memory that runs out gives `failed`; the result then
-    has the `known` fields alone. Every other error is a fault of the program and is raised.
+    UnavailableError makes the result `skipped`, and memory that runs out makes it `failed`; such a
+    result has the `fixed_fields` and no samples. Every other error is raised.
     """
     status, reason, device = "ok", None, runtime.device
-    fields = {"samples": []} | known
+    fields: dict[str, Any] = {"samples": []} | fixed_fields
     try:
         device = runtime.start()
         fields |= measure(device)
@@ -41,7 +39,7 @@ def run_measurement(
         status, reason = "skipped", str(error)
     except (MemoryError, torch.OutOfMemoryError) as error:
         status, reason = "failed", f"out of memory: {str(error) or 'no detail'}".splitlines()[0]
-    return kind(
+    return result_class(
         status=status,
         reason=reason,
         workload=workload,
@@ -52,17 +50,17 @@ def run_measurement(
 
 
 def measured_once(measure: Callable[[str], T]) -> Callable[[str], T]:
-    """Measures the first time it is called; later calls get the same values, or the same error."""
-    ended: list[T | BaseException] = []
+    """Measures in the first call; later calls return the same value or raise the same error."""
+    outcomes: list[T | BaseException] = []
 
-    def first_time_alone(device: str) -> T:
-        if not ended:
+    def measure_or_recall(device: str) -> T:
+        if not outcomes:
             try:
-                ended.append(measure(device))
+                outcomes.append(measure(device))
             except BaseException as error:
-                ended.append(error)
-        if isinstance(ended[0], BaseException):
-            raise ended[0]
-        return ended[0]
+                outcomes.append(error)
+        if isinstance(outcomes[0], BaseException):
+            raise outcomes[0]
+        return outcomes[0]
 
-    return first_time_alone
+    return measure_or_recall

@@ -59,11 +59,11 @@ def write_search(
     method = parse_method("options", options)
     manifest = read_json(model)
     windows = text_windows(load_tokenizer(manifest), texts, "calibration", documents, window)
-    described = _calibration_record(texts, windows)
+    record = _calibration_record(texts, windows)
     dense = load_dense(manifest, runtime.start(), runtime.dtype)
     evaluator = CalibrationEvaluator(
         dense,
-        [w.tokens for w in windows],
+        [token_window.tokens for token_window in windows],
         grid,
         out.parent / "answers",
         key=json.dumps([manifest["sha256"], record, runtime.dtype], sort_keys=True),
@@ -87,7 +87,8 @@ def _tokens(windows: list[TokenWindow], progress: Progress) -> Iterator[list[int
         progress.update()
 
 
-def _calibration_record(texts: list[Path], windows: list[Any]) -> dict[str, Any]:
+def _calibration_record(texts: list[Path], windows: list[TokenWindow]) -> dict[str, Any]:
+    """Which texts and documents the windows are of."""
     return {
         "texts": {path.stem: sha256_file(path) for path in texts},
         "documents": [window.document[:16] for window in windows],

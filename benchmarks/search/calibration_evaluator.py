@@ -28,6 +28,7 @@ from benchmarks.search.plan_states import PlanStates
 from benchmarks.search.stored_answers import StoredAnswers
 from cqil.methods.evidence import LayerMerge
 from cqil.modeling import PlannedLlamaForCausalLM
+from cqil.modeling.chunked_logits import logits_in_chunks
 from cqil.modeling.layer_merging import apply_merges
 from cqil.plan import LayerPlan, dense_plan
 from cqil.plan.early_exit_rule import EarlyExitRule
@@ -130,8 +131,11 @@ class CalibrationEvaluator:
         """[N, V] of the scored tokens, in chunks of N."""
         x_BTH = self._states.last(plan)
         predicting_NH = x_BTH[:, self.tokens_BT.shape[1] // 2 - 1 : -1].flatten(0, 1)
-        for x_NH in predicting_NH.split(LOGITS_CHUNK):
-            yield self.dense.lm_head(self.dense.model.norm(x_NH)).float().log_softmax(-1)
+        head, norm = self.dense.lm_head, self.dense.model.norm
+        for logits_NV in logits_in_chunks(
+            lambda x_NH: head(norm(x_NH)), predicting_NH, LOGITS_CHUNK
+        ):
+            yield logits_NV.float().log_softmax(-1)
 
     def _layers_run(self, early_exit: EarlyExitRule) -> float:
         model = PlannedLlamaForCausalLM.from_dense(self.dense, dense_plan(self.num_layers))

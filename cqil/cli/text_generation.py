@@ -11,11 +11,8 @@ from transformers import AutoTokenizer
 from cqil.cli.cpu_name import cpu_name
 from cqil.engine import Engine
 from cqil.engine.options import EngineOptions
-from cqil.engine.parallel.worker_group import (
-    ProcessGroupBackend,
-    WorkerGroup,
-    join_process_group,
-)
+from cqil.engine.parallel.worker_group import WorkerGroup
+from cqil.engine.parallel.worker_process import ProcessGroupBackend, join_process_group
 from cqil.engine.throughput import GenerationSpeed, copy_bandwidth, time_generation
 from cqil.engine.weights.checkpoint_checks import check_checkpoint
 from cqil.engine.weights.safetensors_reader import DTYPES

@@ -1,7 +1,8 @@
-"""The fast path: packed weights, static cache, ranks. What it must equal: `cqil.modeling`.
+"""The fast engine: it runs plans over packed weights and a static cache, on one or several ranks.
 
-Names are imported when first used: layouts and predictions do without torch, worker groups without
-models.
+Here is what one step or one generation needs; subfolders hold its `layers`, `weights` and what is
+`parallel`. It computes what `cqil.modeling` does. Names are imported when they are first used, so
+that layouts need no torch, and worker groups no models.
 """
 
 from importlib import import_module

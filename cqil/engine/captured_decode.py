@@ -1,6 +1,6 @@
 """Decode steps of fixed shape: replayed as a CUDA graph, or compiled.
 
-Eager steps pay on the host for each kernel launch, graphs do not, so their times differ.
+Eager steps launch each kernel from the host; graphs do not, so they take less time.
 Shape suffixes: B sequences, V vocabulary.
 """
 
@@ -20,6 +20,7 @@ from cqil.engine.layers.ladder_runner import LayerRunner
 from cqil.engine.options import ExecutionMode
 
 Step = Callable[[int], torch.Tensor | None]
+"""Number of a plan in the schedule -> logits [B, V]."""
 RECOMPILE_LIMIT = 8
 """PyTorch's default for one function; a schedule needs one more for each plan."""
 
@@ -36,43 +37,39 @@ class CapturedDecode:
         *,
         whole_graph: bool,
     ) -> None:
-        """`decode_stages`: those of each plan of the schedule. `whole_graph`: compilation must not
-        break the graph, as messages between ranks do."""
-        self.forward, self.decode_stages, self.state, self.mode = (
-            forward,
-            decode_stages,
-            state,
-            mode,
-        )
+        """`decode_stages`: stages of each plan of the schedule; `whole_graph`: a compiled step must
+        be one graph, which messages between ranks would break."""
+        self.forward, self.decode_stages = forward, decode_stages
+        self.state, self.mode = state, mode
         device = state.pads_B.device
         self.token_B = torch.zeros(state.cache.batch, dtype=torch.long, device=device)
-        self.place_1 = torch.zeros(1, dtype=torch.long, device=device)
+        self.cache_position_1 = torch.zeros(1, dtype=torch.long, device=device)
         self.graphs: dict[int, tuple[torch.cuda.CUDAGraph, torch.Tensor | None]] = {}
         plans = len(decode_stages)
         self._step = self._run if mode != "compiled" else _compiled(self._run, whole_graph, plans)
 
     def step(self, plan: int, token_B: torch.Tensor) -> torch.Tensor | None:
-        """Logits [B, V] after one token a sequence, under the schedule's plan of that number."""
+        """Logits [B, V] after one token a sequence, under plan number `plan` of the schedule."""
         self.token_B.copy_(token_B)
-        self.place_1.fill_(self.state.cache.length)
+        self.cache_position_1.fill_(self.state.cache.length)
         device = self.token_B.device
         if device.type != "cuda":
             return self._step(plan)
         if plan not in self.graphs:
-            # A step repeated at one place writes the same keys again: warm-up changes nothing.
+            # A step repeated at one position writes the same keys again: warm-up changes nothing.
             self.graphs[plan] = capture_cuda_graph(lambda: self._step(plan), device)
         graph, logits_BV = self.graphs[plan]
         graph.replay()
         return logits_BV
 
     def _run(self, plan: int) -> torch.Tensor | None:
-        context = StaticContext(self.state.cache, self.state.pads_B, self.place_1)
+        context = StaticContext(self.state.cache, self.state.pads_B, self.cache_position_1)
         return self.forward(self.decode_stages[plan], self.token_B[:, None], context)
 
 
 def _compiled(run: Step, whole_graph: bool, plans: int) -> Step:
-    """Shapes are static, and each engine compiles for itself: without isolation, which PyTorch has
-    from 2.13 on, compilation gives up at the ninth engine of a process."""
+    """The compiled step. PyTorch counts recompilations of all engines of a process together, unless
+    it can isolate them (from 2.13 on), and stops compiling at the ninth."""
     options: dict[str, Any] = {"fullgraph": whole_graph, "dynamic": False}
     if "isolate_recompiles" in inspect.signature(torch.compile).parameters:  # PyTorch 2.13
         limit = RECOMPILE_LIMIT + plans

@@ -15,7 +15,7 @@ WARMUP_CALLS = 3
 def capture_cuda_graph(
     call: Callable[[], T], device: torch.device
 ) -> tuple[torch.cuda.CUDAGraph, T]:
-    """The graph, and what `call` returned while it was captured; a replay overwrites that.
+    """The graph, and the output of `call`, which each replay of the graph overwrites.
 
     `call` runs a few times before the capture, so it must be safe to repeat.
     """

@@ -1,4 +1,4 @@
-"""What lives between a prompt and the last token of its answer: cache, padding, position.
+"""The state between a prompt and the last token of its answer: cache, padding, position.
 
 Shape suffixes: B sequences, T tokens.
 """
@@ -15,7 +15,7 @@ from cqil.engine.layers.kv_cache import StaticCache
 
 @dataclass
 class DecodeState:
-    """Tensors stay where they are from prompt to prompt, so that captured steps stay valid."""
+    """Its tensors keep their memory from prompt to prompt, so that captured steps stay valid."""
 
     cache: StaticCache
     pads_B: torch.Tensor
@@ -31,7 +31,7 @@ class DecodeState:
         return cls(cache, torch.zeros(cache.batch, dtype=torch.long, device=cache.keys.device))
 
     def begin(self, ids_BT: torch.Tensor, mask_BT: torch.Tensor | None) -> GrowingContext:
-        """Forgets the previous prompt; returns the context of the new one."""
+        """Starts a new prompt, padded on the left where `mask_BT` is 0; returns its context."""
         self.cache.length, self.prompt_tokens = 0, ids_BT.shape[1]
         self.pads_B.zero_()
         if mask_BT is not None:
@@ -40,10 +40,10 @@ class DecodeState:
         return self.context(self.prompt_tokens)
 
     def context(self, new_tokens: int) -> GrowingContext:
-        """The next `new_tokens`, which look at themselves and at what the cache holds."""
+        """The next `new_tokens`, which attend to the cached tokens and to each other."""
         return GrowingContext(self.cache, self.pads_B, self.padded, new_tokens)
 
     @property
     def decoded_tokens(self) -> int:
-        """Decoded tokens in the cache, of each sequence."""
+        """Number of decoded tokens of each sequence in the cache."""
         return self.cache.length - self.prompt_tokens

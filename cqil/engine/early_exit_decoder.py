@@ -1,7 +1,7 @@
-"""Decode steps in which tokens leave the stack early, on one device (`EarlyExitRule`).
+"""Decode steps on one device in which tokens leave the stages early (`EarlyExitRule`).
 
-A step goes on until every sequence has left. A sequence that has left keeps its state. Stages that
-no sequence reaches only write keys and values to the cache, which later tokens attend to.
+A step runs until every sequence has left; a sequence that has left keeps its state. Stages that no
+sequence reaches only write keys and values to the cache, since later tokens attend to them.
 Shape suffixes: B sequences, H hidden size, D head size, V vocabulary.
 """
 
@@ -25,7 +25,7 @@ class EarlyExitDecoder:
     def __init__(self, forward: ForwardPass, rule: EarlyExitRule) -> None:
         self.forward, self.rule = forward, rule
         self.depths: list[torch.Tensor] = []
-        """Stages that each sequence ran [B], one entry a step since the prompt."""
+        """Number of stages that each sequence ran [B], by decode step since the prompt."""
 
     def step(
         self, layers: Sequence[LayerRunner], ids_B1: torch.Tensor, context: GrowingContext

@@ -1,4 +1,4 @@
-"""One forward pass: token ids in, logits of the last position out. It keeps no state.
+"""One forward pass, from token ids to the logits of the last position. It keeps no state.
 
 Shape suffixes: B sequences, T tokens, H hidden size, D head size, V vocabulary.
 """

@@ -14,17 +14,17 @@ CommunicatorName = Literal["default", "star", "symm_mem", "none"]
 
 @dataclass(frozen=True, kw_only=True)
 class EngineOptions:
-    """Options of `Engine`; they are checked against each other when an engine is made."""
+    """Options of `Engine`, which checks them when it is made."""
 
     layout: Layout = ONE_DEVICE
     """How the plan is spread over ranks."""
     communicator: CommunicatorName = "default"
-    """What sums tensors over ranks: NCCL's or gloo's all-reduce (`default`), a `star` around the
-    first rank, one-shot all-reduce over symmetric memory (`symm_mem`), or nothing (`none`)."""
+    """What sums tensors over ranks: all-reduce of NCCL or gloo (`default`), the first of the ranks
+    (`star`), one-shot all-reduce over symmetric memory (`symm_mem`), or nothing (`none`)."""
     mode: ExecutionMode = "eager"
     """How decode steps run: `eager`, replayed as a `cuda_graph`, or `compiled`."""
     early_exit: EarlyExitRule | None = None
-    """When a decoded token leaves the plan's stages early; None runs all stages."""
+    """When a decoded token skips the remaining stages; None runs all stages."""
 
     def check(self, device_type: str) -> None:
         """Raises ValueError where the device, or another option, rules an option out."""
@@ -54,10 +54,10 @@ def check_communicator(name: str, device_type: str) -> None:
 
 
 def check_early_exit(rule: EarlyExitRule | None, layout: Layout, mode: ExecutionMode) -> None:
-    """Raises ValueError where tokens cannot leave one by one."""
+    """Raises ValueError for early exit on several ranks, or in another mode than eager."""
     if rule is None or (layout.world_size == 1 and mode == "eager"):
         return
     raise ValueError(
-        "early_exit: which stages run is known only while they run, which "
-        f"{layout.world_size} ranks in mode {mode} cannot follow; use one rank and mode eager"
+        "early_exit: the stages that run are known only at run time, which "
+        f"{layout.world_size} ranks in mode {mode} do not support; use one rank and mode eager"
     )

@@ -1,4 +1,4 @@
-"""From plans to what a rank runs: its stages, each with its packed weights."""
+"""What one rank runs: its stages of each plan, with their packed weights."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from itertools import groupby
 import torch
 from transformers import LlamaConfig
 
+from cqil.engine.layers.kv_cache import Layers
 from cqil.engine.layers.ladder_runner import LadderRunner, LayerRunner, stage_runners
 from cqil.engine.layers.stage_runner import StageRunner
 from cqil.engine.parallel.attention_heads import AttentionHeads
@@ -24,8 +25,6 @@ from cqil.engine.weights.packed_weights import (
 from cqil.engine.weights.tensor_reader import TensorReader
 from cqil.plan import LayerPlan
 
-Layers = tuple[int, ...]
-
 
 @dataclass(frozen=True)
 class RankProgram:
@@ -34,9 +33,10 @@ class RankProgram:
     prefill: list[LayerRunner]
     decode: list[list[LayerRunner]]
     cached_heads: dict[int, int]
-    """Layer -> key-value heads that the cache holds here; layers that decode come first."""
+    """Layer -> number of key-value heads in this rank's cache; layers that decode come first."""
     head_dim: int
     weight_bytes: int
+    """Bytes of all packed weights."""
 
     @property
     def step_bytes(self) -> int:
@@ -48,7 +48,7 @@ class RankProgram:
 
 
 def weights_nbytes(weights: AttentionWeights | MlpWeights | None) -> int:
-    """Bytes of all tensors."""
+    """Bytes of all tensors of packed weights; 0 for None."""
     tensors = [] if weights is None else vars(weights).values()
     return sum(tensor.nbytes for tensor in tensors if tensor is not None)
 
@@ -61,12 +61,15 @@ class WeightPacker:
     read: TensorReader
     communicator: Communicator
     like: torch.Tensor
-    """A tensor of the weights' type and device."""
+    """A tensor of the weights' dtype and device."""
     attention: dict[tuple[Layers, Shard], AttentionWeights] = field(default_factory=dict)
     mlp: dict[tuple[Layers, Shard], MlpWeights] = field(default_factory=dict)
 
     def program(self, plans: Sequence[LayerPlan], layout: Layout, rank: int) -> RankProgram:
-        """Raises ValueError for weights that are missing or damaged, and for too many shards."""
+        """All stages of a rank, packed.
+
+        Raises ValueError for weights that are missing or not finite, and for too many shards.
+        """
         prompt, decoding = stages_of_rank(plans, layout, rank)
         decode = [self._layer_runners(stages) for stages in decoding]
         prefill = self._layer_runners(prompt)
@@ -76,22 +79,26 @@ class WeightPacker:
         for runner in stage_runners(prefill):
             for layer in runner.layers:
                 cached_heads.setdefault(layer, len(runner.heads.kv_heads))
-        packed = (*self.attention.values(), *self.mlp.values())
-        weight_bytes = sum(map(weights_nbytes, packed))
+        packed: list[AttentionWeights | MlpWeights] = [
+            *self.attention.values(),
+            *self.mlp.values(),
+        ]
+        weight_bytes = sum(weights_nbytes(weights) for weights in packed)
         return RankProgram(prefill, decode, cached_heads, self.head_dim, weight_bytes)
 
     @property
     def head_dim(self) -> int:
+        """Size of one attention head."""
         assert self.config.head_dim is not None
         return self.config.head_dim
 
     def _layer_runners(self, stages: Sequence[RankStage | None]) -> list[LayerRunner]:
         """A runner for each stage of this rank; stages of a ladder share one."""
-        single = [self._stage_runner(stage) for stage in stages if stage is not None]
+        single_stages = [self._stage_runner(stage) for stage in stages if stage is not None]
         runners: list[LayerRunner] = []
-        for ladder, group in groupby(single, lambda runner: runner.stage.ladder):
-            run = list(group)
-            runners += [LadderRunner(run, self.communicator)] if ladder else run
+        for in_ladder, group in groupby(single_stages, lambda runner: runner.stage.ladder):
+            neighbors = list(group)
+            runners += [LadderRunner(neighbors, self.communicator)] if in_ladder else neighbors
         return runners
 
     def _stage_runner(self, stage: RankStage) -> StageRunner:

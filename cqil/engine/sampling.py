@@ -12,7 +12,7 @@ from transformers import LlamaConfig
 def choose_tokens(
     logits_BV: torch.Tensor, temperature: float, generator: torch.Generator | None
 ) -> torch.Tensor:
-    """[B]: the most likely tokens at temperature 0, else sampled ones."""
+    """[B]: the most likely tokens at temperature 0, else tokens sampled with the generator."""
     if temperature == 0:
         return logits_BV.argmax(-1)
     probabilities_BV = (logits_BV.float() / temperature).softmax(-1)
@@ -20,7 +20,7 @@ def choose_tokens(
 
 
 def eos_token_ids(config: LlamaConfig) -> list[int]:
-    """The end tokens that the configuration names; it may hold none, one or several."""
+    """The end tokens that the configuration names: none, one or several."""
     ids = config.eos_token_id
     if ids is None:
         return []

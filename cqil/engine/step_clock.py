@@ -1,4 +1,4 @@
-"""The one clock of decode steps: CUDA events on a GPU, the wall clock on a CPU.
+"""The clock of all timed decode steps: CUDA events on a GPU, the wall clock on a CPU.
 
 Shape suffixes: B sequences, T tokens.
 """
@@ -21,7 +21,7 @@ def synchronized_time(device: torch.device) -> float:
 
 
 class StepClock:
-    """Marks between steps. On CUDA the host does not wait for the device until `intervals`."""
+    """Time stamps between steps. The host waits for a CUDA device only in `intervals`."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -29,7 +29,7 @@ class StepClock:
         self._times: list[float] = []
 
     def mark(self) -> None:
-        """The end of one step, and the start of the next."""
+        """Takes a time stamp: the end of one step and the start of the next."""
         if self.device.type == "cuda":
             event = torch.cuda.Event(enable_timing=True)
             event.record(torch.cuda.current_stream(self.device))
@@ -38,12 +38,12 @@ class StepClock:
             self._times.append(time.perf_counter())
 
     def intervals(self) -> list[float]:
-        """Seconds between neighbouring marks."""
+        """Seconds between successive time stamps."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
-            pairs = pairwise(self._events)
-            return [before.elapsed_time(after) / 1e3 for before, after in pairs]
-        return [after - before for before, after in pairwise(self._times)]
+            events = pairwise(self._events)
+            return [start.elapsed_time(end) / 1e3 for start, end in events]
+        return [end - start for start, end in pairwise(self._times)]
 
 
 def step_times(engine: Engine, prompt_BT: torch.Tensor, new_tokens: int) -> list[float]:

@@ -1,6 +1,6 @@
-"""Tokens and bytes a second of one generation, and the bandwidth of a plain copy beside them.
+"""Tokens and bytes a second of one generation, and the bandwidth of a plain copy to compare with.
 
-While one sequence is decoded every weight is read once a token, so memory bandwidth is the bound.
+Decoding one sequence reads every weight once a token, so memory bandwidth limits its speed.
 Shape suffixes: B sequences, T tokens.
 """
 
@@ -15,7 +15,7 @@ from cqil.engine.engine import Engine
 from cqil.engine.step_clock import StepClock, synchronized_time
 
 COPY_BYTES = {"cpu": 256 * 2**20, "cuda": 2**30}
-"""Large enough that no cache holds it."""
+"""Device type -> bytes of the copy, which no cache of the device holds."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class GenerationSpeed:
     prefill_s: float
     decode_s: float
     step_bytes: int
-    """Read by the last decode step."""
+    """Bytes that the last decode step read."""
 
     @property
     def tokens_per_s(self) -> float:
@@ -45,7 +45,7 @@ class GenerationSpeed:
 def time_generation(
     engine: Engine, ids_BT: torch.Tensor, mask_BT: torch.Tensor | None, max_new_tokens: int
 ) -> tuple[torch.Tensor, GenerationSpeed]:
-    """Greedy tokens [B, T] and their speed; two tokens are generated before, for warm-up."""
+    """Greedy tokens [B, T] and their speed, after a warm-up of two tokens."""
     list(islice(engine.stream(ids_BT, mask_BT, max_new_tokens=max_new_tokens), 2))
     clock, tokens = StepClock(ids_BT.device), []
     clock.mark()
@@ -65,13 +65,13 @@ def time_generation(
 
 
 def copy_bandwidth(device: str, repeats: int = 7) -> float:
-    """Bytes read and written a second by the fastest of several large copies."""
-    place = torch.device(device)
-    source = torch.ones(COPY_BYTES[place.type], dtype=torch.uint8, device=place)
+    """Bytes a second, read and written, of the fastest of several large copies."""
+    torch_device = torch.device(device)
+    source = torch.ones(COPY_BYTES[torch_device.type], dtype=torch.uint8, device=torch_device)
     target = torch.empty_like(source)
     times = []
     for _ in range(repeats):
-        start = synchronized_time(place)
+        start = synchronized_time(torch_device)
         target.copy_(source)
-        times.append(synchronized_time(place) - start)
+        times.append(synchronized_time(torch_device) - start)
     return 2 * source.nbytes / min(times)

@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class LayerSimilarity:
-    """How alike the L+1 states of the residual stream are: the L layer inputs and the last output.
+    """Similarity of the L+1 states of the residual stream: the L layer inputs and the last output.
 
     Indexed [L+1, L+1]; entry (i, j) compares the input of layer i with that of layer j.
     """
@@ -26,11 +26,12 @@ class LayerSimilarity:
         return 1 - np.diagonal(self.cosine, offset=1)
 
     def to_dict(self) -> dict[str, Any]:
+        """Plain lists; `from_dict` restores them."""
         return {"cosine": self.cosine.tolist(), "angular_last": self.angular_last.tolist()}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> LayerSimilarity:
-        """Other keys of `data` are left alone."""
+        """Reads the two matrices; other keys of `data` are ignored."""
         return cls(cosine=np.array(data["cosine"]), angular_last=np.array(data["angular_last"]))
 
 
@@ -43,19 +44,37 @@ class LayerMerge:
     rule: Literal["paper", "notebook"] = "paper"
     """`paper` adds each difference to the first layer; `notebook` ends with the last layer's."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; `from_dict` restores the merge."""
+        return {"into": self.into, "taken": list(self.taken), "rule": self.rule}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> LayerMerge:
+        return cls(data["into"], tuple(data["taken"]), data["rule"])
+
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was measured before a plan is chosen; a method reads only what it asked for."""
+    """What was measured before a plan is chosen; a method reads only what it needs."""
 
     num_layers: int
     similarity: LayerSimilarity | None = None
-    found: dict[str, Any] | None = None
-    """What the method's own search has found."""
+    search_result: dict[str, Any] | None = None
+    """What the method's own search returned."""
 
     @property
-    def outcome(self) -> dict[str, Any]:
-        """What the search found. Raises ValueError where it has not been run."""
-        if self.found is None:
+    def required_search_result(self) -> dict[str, Any]:
+        """The search's result. Raises ValueError where the search has not been run."""
+        if self.search_result is None:
             raise ValueError("search: has not been run for this variant; run the workflow first")
-        return self.found
+        return self.search_result
+
+    @property
+    def required_similarity(self) -> LayerSimilarity:
+        """The similarity of layer inputs. Raises ValueError where it has not been measured."""
+        if self.similarity is None:
+            raise ValueError(
+                "similarity: missing; measure it with "
+                "cqil.modeling.layer_similarity.measure_similarity"
+            )
+        return self.similarity

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from cqil.methods.evidence import Evidence, LayerMerge
 from cqil.methods.plan_evaluator import PlanEvaluator
 from cqil.plan import LayerPlan
 from cqil.plan.early_exit_rule import EarlyExitRule
 from cqil.plan.schedule import Schedule
-
-Depth = Annotated[int, Field(ge=1, description="Sequential stages left of the whole depth")]
 
 
 @dataclass(frozen=True)
@@ -52,15 +50,16 @@ class Method(BaseModel, ABC):
 
     @property
     def needs_similarity(self) -> bool:
+        """Whether `plan` reads the similarity of layer inputs."""
         return False
 
     @property
     def search_key(self) -> str | None:
-        """Name of the search that it needs, if any; methods with one key share its outcome."""
+        """Name of the search that `plan` needs, if any; methods with the same key share its result."""
         return None
 
-    def search(self, workbench: PlanEvaluator) -> dict[str, Any]:
-        """What `plan` needs to know, as plain JSON. Called only where there is a `search_key`."""
+    def search(self, evaluator: PlanEvaluator) -> dict[str, Any]:
+        """What `plan` reads as the search's result, plain JSON. Called where there is a `search_key`."""
         raise NotImplementedError(f"{self.method} has no search")
 
     @abstractmethod
@@ -68,21 +67,13 @@ class Method(BaseModel, ABC):
         """Raises ValueError where the options do not fit the checkpoint."""
 
     def schedule(self, evidence: Evidence) -> Schedule | None:
-        """Plans that follow one another from token to token; None where `plan` serves them all."""
+        """Plans that follow one another from token to token; None where `plan` serves all tokens."""
         return None
 
     def early_exit(self, evidence: Evidence) -> EarlyExitRule | None:
-        """When a decoded token leaves the plan's stages early; None where all tokens stay."""
+        """When a decoded token leaves the plan's stages early; None where none does."""
         return None
 
     def merges(self, evidence: Evidence) -> tuple[LayerMerge, ...]:
-        """Weights that change before the plan runs; none for all methods but LaCo."""
+        """Layers whose weights change before the plan runs; only LaCo has any."""
         return ()
-
-
-def check_depth(depth: int, num_layers: int) -> None:
-    """Raises ValueError unless a checkpoint of `num_layers` can be brought to `depth`."""
-    if not 1 <= depth < num_layers:
-        raise ValueError(
-            f"depth: {depth} must be below the checkpoint's {num_layers} layers and at least 1"
-        )

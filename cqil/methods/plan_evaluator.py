@@ -46,6 +46,6 @@ class PlanEvaluator(Protocol):
         """Mean layers of a decoded token where tokens leave early; the first half is prompt."""
         ...
 
-    def expect(self, evaluations: int) -> None:
+    def set_total(self, evaluations: int) -> None:
         """How many evaluations the search will take at most; for the progress line."""
         ...

@@ -18,11 +18,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
+from cqil.modeling.chunked_logits import logits_in_chunks
 from cqil.modeling.planned_llama import PlannedLlamaForCausalLM
+from cqil.modeling.precision import at_least_float32
 from cqil.plan.early_exit_rule import EarlyExitRule
 
 LOGITS_CHUNK = 512
-"""Tokens whose logits are computed at once; a vocabulary row is large."""
+"""Number of tokens whose logits are computed at once."""
 
 
 class EarlyExitHooks:
@@ -69,19 +71,16 @@ class EarlyExitHooks:
         if self.early_exit.criterion == "saturation":
             return saturation(before_NH, after_NH)
         head, norm = self.model.lm_head, self.model.model.norm
-        return torch.cat([softmax_gap(head(norm(x_NH))) for x_NH in after_NH.split(LOGITS_CHUNK)])
+        chunks = logits_in_chunks(lambda x_NH: head(norm(x_NH)), after_NH, LOGITS_CHUNK)
+        return torch.cat([softmax_gap(logits_NV) for logits_NV in chunks])
 
 
 def softmax_gap(logits_NV: torch.Tensor) -> torch.Tensor:
     """[N]: the probability of the likeliest token, less that of the second."""
-    top_N2 = _exact(logits_NV).softmax(-1).topk(2, dim=-1).values
+    top_N2 = at_least_float32(logits_NV).softmax(-1).topk(2, dim=-1).values
     return top_N2[:, 0] - top_N2[:, 1]
 
 
 def saturation(before_NH: torch.Tensor, after_NH: torch.Tensor) -> torch.Tensor:
     """[N]: cosine of the states before and after a stage."""
-    return F.cosine_similarity(_exact(before_NH), _exact(after_NH), dim=-1)
-
-
-def _exact(x: torch.Tensor) -> torch.Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float32))
+    return F.cosine_similarity(at_least_float32(before_NH), at_least_float32(after_NH), dim=-1)

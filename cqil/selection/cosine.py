@@ -14,7 +14,7 @@ from pydantic import Field
 from cqil.methods.evidence import Evidence
 from cqil.methods.method import Method
 from cqil.plan import LayerPlan
-from cqil.selection.grouping import Grouping, Runs, measured
+from cqil.selection.grouping import Grouping, Runs
 
 
 class Cosine(Grouping, Method):
@@ -31,7 +31,7 @@ class Cosine(Grouping, Method):
 
     def plan(self, evidence: Evidence) -> LayerPlan:
         num_layers = evidence.num_layers
-        cosine = measured(evidence).cosine[:num_layers, :num_layers]
+        cosine = evidence.required_similarity.cosine[:num_layers, :num_layers]
         if self.threshold is None:
             depth = self.target_depth(num_layers)
             return self.grouped(num_layers, groups_at_depth(cosine, depth, self.group_size))

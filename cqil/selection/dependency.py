@@ -15,7 +15,8 @@ from cqil.methods.evidence import Evidence
 from cqil.methods.method import Method
 from cqil.methods.plan_evaluator import PlanEvaluator
 from cqil.plan import LayerPlan
-from cqil.selection.grouping import Grouping, Runs, merged, single_layers
+from cqil.plan.stages import dense_stages
+from cqil.selection.grouping import Grouping, Runs, merged
 
 
 class Dependency(Grouping, Method):
@@ -26,13 +27,13 @@ class Dependency(Grouping, Method):
     def search_key(self) -> str:
         return "dependency"
 
-    def search(self, workbench: PlanEvaluator) -> dict[str, Any]:
-        workbench.expect(1)
-        return {"dependency": workbench.dependency().tolist()}
+    def search(self, evaluator: PlanEvaluator) -> dict[str, Any]:
+        evaluator.set_total(1)
+        return {"dependency": evaluator.dependency().tolist()}
 
     def plan(self, evidence: Evidence) -> LayerPlan:
         depth = self.target_depth(evidence.num_layers)
-        dependency = np.array(evidence.outcome["dependency"])
+        dependency = np.array(evidence.required_search_result["dependency"])
         groups = least_dependent(dependency, depth, self.group_size)
         return self.grouped(evidence.num_layers, groups)
 
@@ -43,12 +44,16 @@ def least_dependent(dependency: np.ndarray, depth: int, group_size: int) -> Runs
     A window has `group_size` layers, or fewer where fewer have still to join. Places that would put
     `depth` out of reach are passed over; where no place is left, the window shrinks by one.
     """
-    stages = single_layers(len(dependency))
+    stages = dense_stages(len(dependency))
     while len(stages) > depth:
         largest = min(group_size, len(stages) - depth + 1)
         choices = (_windows(dependency, stages, size) for size in range(largest, 1, -1))
         allowed = (
-            [w for w in windows if _fewest(merged(stages, *w[-2:]), group_size) <= depth]
+            [
+                w
+                for w in windows
+                if _fewest_of_single_layers(merged(stages, *w[-2:]), group_size) <= depth
+            ]
             for windows in choices
         )
         *_, k, size = min(next(filter(None, allowed)))
@@ -70,7 +75,7 @@ def _windows(
     return windows
 
 
-def _fewest(stages: Runs, group_size: int) -> int:
-    """How few stages can be left where only single layers may still join."""
+def _fewest_of_single_layers(stages: Runs, group_size: int) -> int:
+    """The fewest stages that can be left where only single layers may still merge."""
     runs = [(single, len(list(run))) for single, run in groupby(stages, lambda s: len(s) == 1)]
     return sum(-(-count // group_size) if single else count for single, count in runs)

@@ -14,8 +14,8 @@ from cqil.methods.evidence import Evidence
 from cqil.methods.method import Method
 from cqil.methods.plan_evaluator import PlanEvaluator
 from cqil.plan import LayerPlan, kept_layers_plan
-from cqil.plan.stages import layer_of
-from cqil.selection.grouping import Grouping, Runs, merged, single_layers
+from cqil.plan.stages import dense_stages, layer_of
+from cqil.selection.grouping import Grouping, Runs, merged
 
 
 class Dynamic(Grouping, Method):
@@ -27,23 +27,23 @@ class Dynamic(Grouping, Method):
     def search_key(self) -> str:
         return f"dynamic-P{self.group_size}-{self.bypass_key}" + ("-drop" if self.drop else "")
 
-    def search(self, workbench: PlanEvaluator) -> dict[str, Any]:
+    def search(self, evaluator: PlanEvaluator) -> dict[str, Any]:
         """What `cheapest` reads: divergence by size and first layer, and by layer left out."""
-        layers = workbench.num_layers
-        alone = single_layers(layers)
+        layers = evaluator.num_layers
+        alone = dense_stages(layers)
         sizes = range(2, min(self.group_size, layers) + 1)
         dropped = alone if self.drop and layers > 1 else ()
-        workbench.expect(sum(layers - size + 1 for size in sizes) + len(dropped))
+        evaluator.set_total(sum(layers - size + 1 for size in sizes) + len(dropped))
         return {
             "grouped": [
                 [
-                    workbench.divergence(self.grouped(layers, merged(alone, first, size)))
+                    evaluator.divergence(self.grouped(layers, merged(alone, first, size)))
                     for first in range(layers - size + 1)
                 ]
                 for size in sizes
             ],
             "dropped": [
-                workbench.divergence(kept_layers_plan(layers, sorted({*range(layers)} - {layer})))
+                evaluator.divergence(kept_layers_plan(layers, sorted({*range(layers)} - {layer})))
                 for (layer,) in dropped
             ],
         }
@@ -52,7 +52,7 @@ class Dynamic(Grouping, Method):
         layers = evidence.num_layers
         # Dropped layers cost no stage, so that with them any depth is in reach.
         depth = self.target_depth(layers, layers if self.drop else None)
-        _, stages = cheapest(evidence.outcome, layers, depth)
+        _, stages = cheapest(evidence.required_search_result, layers, depth)
         return self.grouped(layers, stages)
 
 

@@ -13,7 +13,8 @@ from pydantic import Field
 from cqil.methods.evidence import Evidence
 from cqil.methods.method import Method
 from cqil.plan import LayerPlan
-from cqil.selection.grouping import Grouping, Runs, measured, mergeable, merged, single_layers
+from cqil.plan.stages import dense_stages
+from cqil.selection.grouping import Grouping, Runs, mergeable, merged
 
 
 class Flatten(Grouping, Method):
@@ -29,7 +30,7 @@ class Flatten(Grouping, Method):
 
     def plan(self, evidence: Evidence) -> LayerPlan:
         num_layers = evidence.num_layers
-        cosine = measured(evidence).cosine[:num_layers, :num_layers]
+        cosine = evidence.required_similarity.cosine[:num_layers, :num_layers]
         depth = self.target_depth(num_layers)
         return self.grouped(num_layers, merge_most_similar(cosine, depth, self.group_size))
 
@@ -39,7 +40,7 @@ def merge_most_similar(cosine: np.ndarray, depth: int, group_size: int) -> Runs:
 
     Close to the least depth, pairs that would put `depth` out of reach are passed over.
     """
-    stages = single_layers(len(cosine))
+    stages = dense_stages(len(cosine))
     while len(stages) > depth:
         closest = max(
             mergeable(stages, group_size, depth),

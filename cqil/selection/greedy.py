@@ -10,7 +10,8 @@ from cqil.methods.evidence import Evidence
 from cqil.methods.method import Method
 from cqil.methods.plan_evaluator import PlanEvaluator
 from cqil.plan import LayerPlan
-from cqil.selection.grouping import Grouping, mergeable, merged, single_layers
+from cqil.plan.stages import dense_stages
+from cqil.selection.grouping import Grouping, mergeable, merged
 
 
 class Greedy(Grouping, Method):
@@ -21,15 +22,15 @@ class Greedy(Grouping, Method):
     def search_key(self) -> str:
         return f"greedy-P{self.group_size}-{self.target_key}-{self.bypass_key}"
 
-    def search(self, workbench: PlanEvaluator) -> dict[str, Any]:
+    def search(self, evaluator: PlanEvaluator) -> dict[str, Any]:
         """The merges in order, each with its layers and divergence, and the groups at the end."""
-        layers = workbench.num_layers
+        layers = evaluator.num_layers
         depth = self.target_depth(layers)
-        workbench.expect(sum(range(depth, layers)))
-        stages, path = single_layers(layers), []
+        evaluator.set_total(sum(range(depth, layers)))
+        stages, path = dense_stages(layers), []
         while len(stages) > depth:
             scored = [
-                (workbench.divergence(self.grouped(layers, merged(stages, k))), k)
+                (evaluator.divergence(self.grouped(layers, merged(stages, k))), k)
                 for k in mergeable(stages, self.group_size, depth)
             ]
             divergence, k = min(scored)
@@ -39,4 +40,4 @@ class Greedy(Grouping, Method):
 
     def plan(self, evidence: Evidence) -> LayerPlan:
         self.target_depth(evidence.num_layers)
-        return self.grouped(evidence.num_layers, evidence.outcome["groups"])
+        return self.grouped(evidence.num_layers, evidence.required_search_result["groups"])

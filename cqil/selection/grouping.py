@@ -1,31 +1,29 @@
-"""What the rules of grouping share: how depth and bypass are asked for, and the merging of stages.
+"""Options that all grouping rules share (depth, speed-up, bypass), and the merging of stages.
 
-No method itself, so the registry passes it by.
+It holds no method, so the registry ignores it.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from fractions import Fraction
 from itertools import chain
 from typing import ClassVar
 
 from pydantic import BaseModel, Field, model_validator
 
-from cqil.methods.evidence import Evidence, LayerSimilarity
-from cqil.methods.method import Depth, check_depth
+from cqil.methods.options import Depth, check_depth, check_one_given, exact_ratio
 from cqil.plan import BypassTarget, LayerPlan
 
 Runs = tuple[tuple[int, ...], ...]
-"""Stages of whole layers that follow one another."""
+"""Stages of whole, consecutive layers."""
 
 
 class Grouping(BaseModel):
-    """Options of every rule that puts neighbouring layers on one input."""
+    """Options of every rule that gives neighbouring layers the same input."""
 
     instead_of_depth: ClassVar[tuple[str, ...]] = ()
-    """Options that settle the depth where neither `depth` nor `speedup` does."""
+    """Options that determine the depth in place of `depth` and `speedup`."""
 
     group_size: int = Field(default=4, ge=2, description="Most layers that share one input")
     depth: Depth | None = Field(default=None, description="Stages left")
@@ -40,11 +38,7 @@ class Grouping(BaseModel):
 
     @model_validator(mode="after")
     def _one_target(self) -> Grouping:
-        ways = ("depth", "speedup", *self.instead_of_depth)
-        given = [way for way in ways if getattr(self, way) is not None]
-        if len(given) != 1:
-            got = " and ".join(given) or "none of them"
-            raise ValueError(f"{(given or ways)[0]}: give one of {', '.join(ways)}; got {got}")
+        check_one_given(self, ("depth", "speedup", *self.instead_of_depth))
         return self
 
     def target_depth(self, num_layers: int, group_size: int | None = None) -> int:
@@ -54,8 +48,7 @@ class Grouping(BaseModel):
             check_reachable(self.depth, num_layers, size)
             return self.depth
         assert self.speedup is not None
-        # As it is written: 33 / 1.1 is 30, and not the 29.99... of binary fractions.
-        depth = math.floor(num_layers / Fraction(str(self.speedup)))
+        depth = math.floor(num_layers / exact_ratio(self.speedup))
         try:
             check_reachable(depth, num_layers, size)
         except ValueError as error:
@@ -69,7 +62,7 @@ class Grouping(BaseModel):
 
     @property
     def bypass_key(self) -> str:
-        """The bypass in the name of a search; what runs alike has one name."""
+        """The bypass in the name of a search; equal computations have one name."""
         if self.bypass_target in ("two-way", "mean"):
             return self.bypass_target
         residual = "-residual" if self.bypass and self.bypass_target == "ffn+residual" else ""
@@ -88,11 +81,11 @@ class Grouping(BaseModel):
 def check_reachable(depth: int, num_layers: int, group_size: int) -> None:
     """Raises ValueError unless groups of at most `group_size` bring the layers to `depth`."""
     check_depth(depth, num_layers)
-    least = -(-num_layers // group_size)
-    if depth < least:
+    min_depth = -(-num_layers // group_size)
+    if depth < min_depth:
         raise ValueError(
             f"depth: {depth} is out of reach with group_size {group_size}; {num_layers} layers "
-            f"give {least} at the least"
+            f"give at least {min_depth}"
         )
 
 
@@ -102,7 +95,7 @@ def mergeable(stages: Runs, group_size: int, depth: int) -> list[int]:
     Close to the least depth a merge can leave a neighbour without a partner; such are left out.
     """
     fits = [k for k in range(len(stages) - 1) if len(stages[k] + stages[k + 1]) <= group_size]
-    return [k for k in fits if _fewest(merged(stages, k), group_size) <= depth]
+    return [k for k in fits if _fewest_after_merging(merged(stages, k), group_size) <= depth]
 
 
 def merged(stages: Runs, k: int, count: int = 2) -> Runs:
@@ -110,25 +103,11 @@ def merged(stages: Runs, k: int, count: int = 2) -> Runs:
     return (*stages[:k], tuple(chain(*stages[k : k + count])), *stages[k + count :])
 
 
-def single_layers(num_layers: int) -> Runs:
-    """Every layer on its own, where merging starts."""
-    return tuple((layer,) for layer in range(num_layers))
-
-
-def _fewest(stages: Runs, group_size: int) -> int:
-    """How few stages merging can leave: filling each to the brim from the first on is optimal."""
+def _fewest_after_merging(stages: Runs, group_size: int) -> int:
+    """The fewest stages that merging can leave: filling each group from the first on is optimal."""
     count, room = 0, 0
     for stage in stages:
         if len(stage) > room:
             count, room = count + 1, group_size
         room -= len(stage)
     return count
-
-
-def measured(evidence: Evidence) -> LayerSimilarity:
-    """Raises ValueError where the similarity of layer inputs has not been measured."""
-    if evidence.similarity is None:
-        raise ValueError(
-            "similarity: missing; measure it with cqil.modeling.layer_similarity.measure_similarity"
-        )
-    return evidence.similarity

@@ -36,9 +36,9 @@ class Uniform(Grouping, Method):
     def search_key(self) -> str | None:
         return None if self.start is not None else f"uniform-P{self.group_size}-{self.target_key}"
 
-    def search(self, workbench: PlanEvaluator) -> dict[str, Any]:
-        depth = self.target_depth(workbench.num_layers)
-        return search_start(workbench, self.group_size, depth)
+    def search(self, evaluator: PlanEvaluator) -> dict[str, Any]:
+        depth = self.target_depth(evaluator.num_layers)
+        return search_start(evaluator, self.group_size, depth)
 
     def plan(self, evidence: Evidence) -> LayerPlan:
         start, end = self._ends(evidence)
@@ -51,7 +51,7 @@ class Uniform(Grouping, Method):
             return self.start, self.end
         depth = self.target_depth(evidence.num_layers)
         span = grouped_span(evidence.num_layers, depth, self.group_size)
-        start = evidence.outcome["start"]
+        start = evidence.required_search_result["start"]
         return start, start + span
 
 
@@ -75,15 +75,15 @@ def candidate_starts(num_layers: int, span: int, grid: int) -> list[int]:
     return sorted({round(low + i * (high - low) / (count - 1)) for i in range(count)})
 
 
-def search_start(workbench: PlanEvaluator, group_size: int, depth: int) -> dict[str, Any]:
+def search_start(evaluator: PlanEvaluator, group_size: int, depth: int) -> dict[str, Any]:
     """Scores every candidate; returns group_size, depth, the grid with its scores and the start."""
-    layers = workbench.num_layers
+    layers = evaluator.num_layers
     span = grouped_span(layers, depth, group_size)
-    starts = candidate_starts(layers, span, workbench.grid)
-    workbench.expect(len(starts))
+    starts = candidate_starts(layers, span, evaluator.grid)
+    evaluator.set_total(len(starts))
     rows = []
     for start in starts:
         plan = uniform_plan(layers, start, start + span, group_size)
-        rows.append({"start": start, "end": start + span, "nll": workbench.loss(plan)})
+        rows.append({"start": start, "end": start + span, "nll": evaluator.loss(plan)})
     best = min(rows, key=lambda row: row["nll"])
     return {"group_size": group_size, "depth": depth, "grid": rows, "start": best["start"]}

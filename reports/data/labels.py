@@ -15,6 +15,11 @@ NO_ACCURACY = "no accuracy"
 """Stands beside the time of a variant whose quality was not measured."""
 
 
+def family_name(family: str) -> str:
+    """The family for readers; a family that a method outside of this project brings is unchanged."""
+    return FAMILIES.get(family, family)
+
+
 def bypass_mode(variant: ReportedVariant) -> str:
     """none, ffn, ffn+residual, two-way or mean; a distance above one is named."""
     plan = variant.plan

@@ -17,13 +17,9 @@ from pydantic import ValidationError
 
 from benchmarks.results.engine_bench_record import read_bench
 from benchmarks.results.files import read_json
-from benchmarks.results.measurements import (
-    KINDS,
-    LatencyResult,
-    PerplexityResult,
-    Result,
-    read_result,
-)
+from benchmarks.results.measurements import LatencyResult, PerplexityResult, Result, read_result
+from benchmarks.results.read_record import explain_record_error
+from benchmarks.results.result_kinds import KINDS
 from benchmarks.results.schema import Model, RunRecord, Target
 from cqil.methods.evidence import LayerSimilarity
 from cqil.methods.method import Look
@@ -65,7 +61,7 @@ def _read_run_record(path: Path) -> RunRecord:
     try:
         return RunRecord.model_validate(data)
     except ValidationError as error:
-        raise ValueError(f"{path}: {_first_fault(error)}; run the workflow again") from None
+        raise ValueError(f"{path}: {explain_record_error(error)}; run the workflow again") from None
 
 
 def _read_json(path: Path, remedy: str) -> Any:
@@ -75,11 +71,6 @@ def _read_json(path: Path, remedy: str) -> Any:
         raise ValueError(f"{path}: not found; {remedy}") from None
     except ValueError:
         raise ValueError(f"{path}: is not JSON; delete it and run the workflow again") from None
-
-
-def _first_fault(error: ValidationError) -> str:
-    fault = error.errors()[0]
-    return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
 
 
 def _read_variants(folder: Path, names: list[str]) -> tuple[dict[str, ReportedVariant], Model]:
@@ -168,10 +159,8 @@ class _ResultReader:
 
     def _result(self, target: Target) -> Result | None:
         """The result file of a target; what has no number is noted as missing."""
-        path, measurement = (
-            self.folder / target.path,
-            target.group.removeprefix("multiple_choice/"),
-        )
+        path = self.folder / target.path
+        measurement = target.group.removeprefix("multiple_choice/")
         if not path.exists():
             reason = "there is no result file"
             self.missing.append((measurement, target.variant, "missing", reason))
@@ -189,8 +178,9 @@ def _read_result(path: Path, target: Target) -> Result:
     try:
         result = read_result(path)
     except ValidationError as error:
+        reason = explain_record_error(error)
         raise ValueError(
-            f"{path}: does not follow the schema, {_first_fault(error)}; delete it and run again"
+            f"{path}: does not follow the schema, {reason}; delete it and run again"
         ) from None
     if result.kind != target.kind:
         raise ValueError(

@@ -64,7 +64,7 @@ class Results:
     """In the order of the configuration."""
     similarity: LayerSimilarity | None
     searches: list[dict[str, Any]]
-    """Searches for the start of groups; each holds a grid of losses."""
+    """Searches for the start of groups, with their grids of losses."""
     perplexity: pd.DataFrame
     multiple_choice: pd.DataFrame
     generation: pd.DataFrame

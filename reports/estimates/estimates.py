@@ -1,4 +1,4 @@
-"""Every estimate of a report, each computed once and only where something asks for it."""
+"""Every estimate of a report, computed when it is first used, and kept."""
 
 from __future__ import annotations
 
@@ -31,6 +31,11 @@ class Estimates:
     def latencies(self) -> pd.DataFrame:
         """`latency.latency_estimates`."""
         return latency.latency_estimates(self.results)
+
+    @cached_property
+    def rounds(self) -> latency.RoundSeconds:
+        """`latency.round_seconds`."""
+        return latency.round_seconds(self.results)
 
     @cached_property
     def qualities(self) -> dict[str, QualityCost]:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 
 from benchmarks.config.sections import AA_CONTROL, REFERENCE
-from benchmarks.results.statistics import NO_ESTIMATE, PHASES, phase_times
+from benchmarks.results.statistics import NO_ESTIMATE, PHASES, Estimate, phase_times
 from reports.data.results import Results
 from reports.estimates.quality import bootstrap_of
+from reports.estimates.rows import by_variant
 from reports.estimates.series_flags import series_flags
 
 COLUMNS = ["variant", "backend", "workload", "phase", "rounds", "milliseconds", "ratio", "flags"]
 PhaseSeconds = dict[str, np.ndarray]
 """Phase -> [rounds] seconds."""
+RoundSeconds = dict[tuple[str, str], PhaseSeconds]
+"""(variant, backend) -> the seconds of its rounds."""
 
 
 def latency_estimates(results: Results) -> pd.DataFrame:
@@ -50,11 +55,27 @@ def aa_rows(latencies: pd.DataFrame) -> pd.DataFrame:
     return latencies[latencies["variant"] == AA_CONTROL]
 
 
-def round_seconds(results: Results, phase: str) -> dict[tuple[str, str], np.ndarray]:
-    """(variant, backend) -> [rounds] seconds, of the first workload; all rounds ran interleaved."""
-    first_workload = results.workloads[:1]
-    return {
-        (variant, backend): seconds[phase]
-        for (variant, backend, workload), seconds in _series(results.latency).items()
-        if workload in first_workload
+def decode_ratios(
+    results: Results, latencies: pd.DataFrame, workload: str
+) -> dict[str, dict[str, Estimate]]:
+    """Backend -> variant -> time of a decoded token over that of dense.
+
+    Backends that run dense only are left out, and so are variants and backends without a ratio.
+    """
+    has_ratio = latencies["ratio"].map(lambda ratio: not math.isnan(ratio.value))
+    is_variant = latencies["variant"].isin(list(results.variants))
+    is_decode = (latencies["phase"] == "decode") & (latencies["workload"] == workload)
+    decode = latencies[is_decode & is_variant & has_ratio]
+    ratios = {
+        name: by_variant(decode[decode["backend"] == name], "ratio")
+        for name, backend in results.backends.items()
+        if not backend.dense_only
     }
+    return {name: of_backend for name, of_backend in ratios.items() if of_backend}
+
+
+def round_seconds(results: Results) -> RoundSeconds:
+    """The first workload of the run; its rounds ran interleaved, so they are paired."""
+    first_workload = results.latency["workload"].isin(results.workloads[:1])
+    series = _series(results.latency[first_workload])
+    return {(variant, backend): seconds for (variant, backend, _), seconds in series.items()}

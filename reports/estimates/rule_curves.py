@@ -35,4 +35,5 @@ def rule_curves(results: Results) -> dict[str, Curves]:
         family: {rule: by_depth for rule, by_depth in rules.items() if len(by_depth) > 1}
         for family, rules in curves.items()
     }
-    return {family: drawn[family] for family in FAMILIES if drawn.get(family)}
+    families = [*FAMILIES, *(family for family in drawn if family not in FAMILIES)]
+    return {family: drawn[family] for family in families if drawn.get(family)}

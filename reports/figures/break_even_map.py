@@ -1,8 +1,9 @@
-"""The break-even map: which way of using p devices is fastest, by latency and size. A projection.
+"""The break-even map: the fastest method on p devices, by message latency and model size.
 
-Colour: the fastest of the ways that keep every layer. Beyond the dashed line CQIL is faster than
-tensor parallelism, the one way that changes no output; beyond the full line, deleting layers down
-to CQIL's depth on one device is faster than all of these.
+A projection of the cost model. The colour is the fastest method of those that keep every layer.
+Beyond the dashed line CQIL is faster than tensor parallelism, the only method that changes no
+output. Beyond the solid line, removing layers down to CQIL's depth on one device is faster than all
+of them.
 """
 
 from __future__ import annotations
@@ -11,21 +12,23 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from benchmarks.cost_model.break_even import MAIN, REMOVAL, latency_lines
+from benchmarks.cost_model.break_even import FULL_DEPTH_METHODS, REMOVAL, latency_lines
 from benchmarks.cost_model.machine import Machine, presets
 from benchmarks.cost_model.model_shapes import SHAPES
-from benchmarks.cost_model.step_time import StepWorkload
+from benchmarks.cost_model.step_workload import StepWorkload
+from reports.figures.legends import entry
 from reports.figures.style import INK
 
 MACHINE = "h100-nvlink"
-"""Whose memory and products the map takes."""
+"""Preset that gives the memory bandwidth and the compute of the map's devices."""
 ALPHA_S = np.geomspace(1e-6, 3e-3, 121)
+"""Latencies of a message, in seconds."""
 RANKS, BATCHES = (2, 4, 8), (1, 16)
 SIZES = (
     "SmolLM2-135M",
@@ -37,80 +40,75 @@ SIZES = (
     "LLaMA-33B",
     "LLaMA-65B",
 )
-COLOURS = {"TP": "#999999", "LP": "#CC79A7", "CQIL": "#0072B2", "CQIL × TP": "#56B4E9"}
-MARKED = {
+METHOD_COLOURS = {"TP": "#999999", "LP": "#CC79A7", "CQIL": "#0072B2", "CQIL × TP": "#56B4E9"}
+MEASURED_COLOUR = "#D55E00"
+PRESET_LABELS = {
     "h100-nvlink-oneshot": "one-shot",
     "h100-nvlink": "NVLink",
     "a100-pcie": "PCIe",
     "ethernet-25g": "Ethernet",
 }
-"""Presets on the axis, and their short names."""
+"""Presets on the axis -> their short names."""
 
 
 def break_even_map(machine: Machine, measured: Sequence[Machine] = ()) -> Figure:
-    """One panel a number of devices and batch."""
+    """A panel for each number of devices and batch; `measured` machines are marked on the axis."""
     figure = Figure(figsize=(7.2, 5.0))
-    panels = figure.subplots(len(BATCHES), len(RANKS), sharex=True, sharey=True)
-    for row, batch in zip(panels, BATCHES, strict=True):
-        for axes, ranks in zip(row, RANKS, strict=True):
-            _panel(axes, ranks, batch, machine)
-            _marks(axes, ranks, measured, named=batch == BATCHES[0])
-    for axes in panels[-1]:
+    grid = figure.subplots(len(BATCHES), len(RANKS), sharex=True, sharey=True)
+    for panels, batch in zip(grid, BATCHES, strict=True):
+        for axes, ranks in zip(panels, RANKS, strict=True):
+            _draw_panel(axes, ranks, batch, machine)
+            _mark_presets(axes, ranks, is_labelled=batch == BATCHES[0])
+            _mark_measured(axes, ranks, measured)
+    for axes in grid[-1]:
         axes.set_xlabel("Latency of a message [µs]")
-    handles = [Patch(facecolor=COLOURS[name], label=name) for name in MAIN]
-    handles.append(Line2D([], [], color=INK, linestyle="--", label="right of it: CQIL beats TP"))
-    handles.append(Line2D([], [], color=INK, label="right of it: removal beats all"))
-    handles.append(Line2D([], [], color=INK, linestyle=":", label="preset"))
-    if measured:
-        handles.append(Line2D([], [], color="#D55E00", marker="v", label="measured"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=4)
+    figure.legend(handles=_legend_entries(bool(measured)), loc="outside lower center", ncols=4)
     figure.suptitle(f"Projected (nothing measured), memory of {machine.title}", fontsize=8)
     return figure
 
 
-class Fastest(NamedTuple):
-    """Each [sizes, latencies]."""
+class FastestMethods(NamedTuple):
+    """What is fastest for each model size and message latency; each array is [sizes, latencies]."""
 
-    way: np.ndarray
-    """Place in MAIN of the fastest."""
-    removal: np.ndarray
-    """Whether removal is faster still."""
-    grouped: np.ndarray
-    """Whether CQIL, or CQIL over groups of ranks, is faster than tensor parallelism."""
+    method: np.ndarray
+    """Index into FULL_DEPTH_METHODS of the fastest method that keeps every layer."""
+    removal_wins: np.ndarray
+    """Whether removal is faster than all methods that keep every layer."""
+    grouping_wins: np.ndarray
+    """Whether CQIL, alone or with tensor parallelism, is faster than tensor parallelism."""
 
 
-def fastest(ranks: int, batch: int, machine: Machine) -> Fastest:
-    best = np.zeros((len(SIZES), len(ALPHA_S)), dtype=int)
-    removal, grouped = np.zeros_like(best, dtype=bool), np.zeros_like(best, dtype=bool)
-    for row, name in enumerate(SIZES):
-        found = latency_lines(SHAPES[name], ranks, machine, StepWorkload(batch=batch))
-        times = np.array(
+def fastest(ranks: int, batch: int, machine: Machine) -> FastestMethods:
+    """Compares the methods on so many ranks, for every model of SIZES and latency of ALPHA_S."""
+    shape = (len(SIZES), len(ALPHA_S))
+    method = np.zeros(shape, dtype=int)
+    removal_wins, grouping_wins = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
+    impossible = np.full(len(ALPHA_S), np.inf)
+    for row, size in enumerate(SIZES):
+        lines = latency_lines(SHAPES[size], ranks, machine, StepWorkload(batch=batch))
+        seconds = np.array(
             [
-                found[way].at(ALPHA_S) if way in found else np.full(len(ALPHA_S), np.inf)
-                for way in MAIN
+                lines[name].at(ALPHA_S) if name in lines else impossible
+                for name in FULL_DEPTH_METHODS
             ]
         )
-        best[row] = times.argmin(axis=0)
-        removal[row] = found[REMOVAL].at(ALPHA_S) < times.min(axis=0)
-        grouped[row] = times[2:].min(axis=0) < times[0]
-    return Fastest(best, removal, grouped)
+        method[row] = seconds.argmin(axis=0)
+        removal_wins[row] = lines[REMOVAL].at(ALPHA_S) < seconds.min(axis=0)
+        grouping_wins[row] = seconds[2:].min(axis=0) < seconds[0]
+    return FastestMethods(method, removal_wins, grouping_wins)
 
 
-def _panel(axes: Axes, ranks: int, batch: int, machine: Machine) -> None:
-    found = fastest(ranks, batch, machine)
+def _draw_panel(axes: Axes, ranks: int, batch: int, machine: Machine) -> None:
+    """The colours, and a line for each size where CQIL and where removal begins to win."""
+    compared = fastest(ranks, batch, machine)
     rows, micros = np.arange(len(SIZES)), 1e6 * ALPHA_S
-    colours = ListedColormap([COLOURS[name] for name in MAIN])
-    axes.pcolormesh(
-        micros, rows, found.way, cmap=colours, vmin=-0.5, vmax=len(MAIN) - 0.5, alpha=0.75
-    )
-    # Hatched as everything that is projected is.
+    colours = ListedColormap([METHOD_COLOURS[name] for name in FULL_DEPTH_METHODS])
+    limits = {"vmin": -0.5, "vmax": colours.N - 0.5}
+    axes.pcolormesh(micros, rows, compared.method, cmap=colours, alpha=0.75, **limits)
+    # Everything that is projected is hatched.
     axes.patch.set(fill=False, hatch="..", edgecolor=INK, alpha=0.25, zorder=3)
-    for edge, style in ((found.grouped, "--"), (found.removal, "-")):
-        for row, beyond in enumerate(edge):
-            if beyond.any():
-                where = micros[beyond.argmax()]
-                line = [[where, where], [row - 0.5, row + 0.5]]
-                axes.plot(*line, color=INK, linestyle=style, linewidth=1.3, zorder=4)
+    _draw_border(axes, compared.grouping_wins, "--")
+    _draw_border(axes, compared.removal_wins, "-")
     axes.set_xscale("log")
     axes.set_title(f"{ranks} devices, batch {batch}", fontsize=8)
     axes.set_yticks(rows, SIZES, fontsize=6)
@@ -118,21 +116,43 @@ def _panel(axes: Axes, ranks: int, batch: int, machine: Machine) -> None:
     axes.set_xlim(micros[0], micros[-1])
 
 
-def _marks(axes: Axes, ranks: int, measured: Sequence[Machine], named: bool) -> None:
-    for preset, label in MARKED.items():
+def _draw_border(axes: Axes, wins: np.ndarray, linestyle: str) -> None:
+    """For each size, a vertical line at the first latency of `wins` [sizes, latencies]."""
+    for row, of_size in enumerate(wins):
+        if of_size.any():
+            micros = 1e6 * ALPHA_S[of_size.argmax()]
+            ends = ([micros, micros], [row - 0.5, row + 0.5])
+            axes.plot(*ends, color=INK, linestyle=linestyle, linewidth=1.3, zorder=4)
+
+
+def _mark_presets(axes: Axes, ranks: int, is_labelled: bool) -> None:
+    for preset, label in PRESET_LABELS.items():
         micros = presets()[preset].all_reduce[ranks].alpha_us
         axes.axvline(micros, color=INK, linestyle=":", linewidth=0.8)
-        if named:
-            axes.annotate(
-                label,
-                (micros, len(SIZES) - 0.6),
-                fontsize=5,
-                rotation=90,
-                ha="right",
-                va="top",
-            )
+        if is_labelled:
+            at = (micros, len(SIZES) - 0.6)
+            axes.annotate(label, at, fontsize=5, rotation=90, ha="right", va="top")
+
+
+def _mark_measured(axes: Axes, ranks: int, measured: Sequence[Machine]) -> None:
+    """Machines that were measured on so many ranks."""
     for machine in measured:
         if ("all_reduce", ranks) in machine.links:
             micros = 1e6 * machine.link("all_reduce", ranks).alpha_s
-            axes.axvline(micros, color="#D55E00", linewidth=0.9)
-            axes.plot(micros, len(SIZES) - 0.6, color="#D55E00", marker="v", clip_on=False)
+            axes.axvline(micros, color=MEASURED_COLOUR, linewidth=0.9)
+            triangle = {"color": MEASURED_COLOUR, "marker": "v"}
+            axes.plot(micros, len(SIZES) - 0.6, clip_on=False, **triangle)
+
+
+def _legend_entries(has_measured: bool) -> list[Artist]:
+    entries: list[Artist] = [
+        Patch(facecolor=METHOD_COLOURS[name], label=name) for name in FULL_DEPTH_METHODS
+    ]
+    entries += [
+        entry("right of it: CQIL beats TP", color=INK, linestyle="--"),
+        entry("right of it: removal beats all", color=INK),
+        entry("preset", color=INK, linestyle=":"),
+    ]
+    if has_measured:
+        entries.append(entry("measured", color=MEASURED_COLOUR, marker="v"))
+    return entries

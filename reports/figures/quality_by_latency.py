@@ -1,98 +1,102 @@
-"""Quality against time: what a variant loses beside what a decoded token costs, both intervals.
-
-Also speed against the size of groups. Times are relative to dense on one device.
-"""
+"""Quality against the time of a decoded token, both with intervals; time is relative to dense."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from benchmarks.config.sections import REFERENCE
 from benchmarks.results.statistics import Estimate
 from reports.data.results import Results
+from reports.estimates.latency import decode_ratios
 from reports.estimates.quality import ALL, MEAN
 from reports.estimates.rows import by_variant
-from reports.figures.axes import error_bars, readable_log
-from reports.figures.quality_by_depth import by_family
+from reports.figures.axes import error_bars, readable_log, values
+from reports.figures.legends import variant_entries
 from reports.figures.style import INK, VariantStyle, variant_style
 
-EDGE = 20
-"""Beyond this multiple of dense a variant is left out: nothing is left to weigh against time."""
+MAX_RATIO = 20
+"""Variants beyond this multiple of dense are left out: there is no quality left to compare."""
+
+
+class Measure(NamedTuple):
+    """A quality: one row of panels."""
+
+    label: str
+    estimates: dict[str, Estimate]
+    """Variant -> its quality."""
+    is_log: bool
 
 
 def quality_by_latency(
     results: Results, perplexities: pd.DataFrame, accuracies: pd.DataFrame, latencies: pd.DataFrame
 ) -> Figure | None:
-    """A column a path; above perplexity over dense's, below mean accuracy where it was measured."""
+    """A column for each backend; perplexity above, mean accuracy below, where it was measured.
+
+    None where no variant has both a time of the first workload and a quality.
+    """
     times = decode_ratios(results, latencies, results.workloads[0])
-    loss = by_variant(perplexities[perplexities["text"] == ALL], "ratio")
-    loss = {name: e for name, e in loss.items() if e.value <= EDGE}
-    share = by_variant(accuracies[accuracies["task"] == MEAN], "headline")
-    share = {n: e.map(lambda share: 100 * share) for n, e in share.items()}
-    rows = [
-        (values, label)
-        for values, label in ((loss, "Perplexity / dense (log)"), (share, "Mean accuracy, %"))
-        if any(values.keys() & own.keys() for own in times.values())
+    measures = [
+        measure
+        for measure in _measures(perplexities, accuracies)
+        if any(measure.estimates.keys() & of_backend.keys() for of_backend in times.values())
     ]
-    if not rows:
+    if not measures:
         return None
-    figure = Figure(figsize=(2.6 * max(2, len(times)), 0.9 + 2.3 * len(rows)))
-    grid = figure.subplots(len(rows), len(times), sharex=True, sharey="row", squeeze=False)
-    for panels, (values, label) in zip(grid, rows, strict=True):
-        for axes, own in zip(panels, times.values(), strict=True):
-            _scatter(axes, results, own, values)
-        panels[0].set_ylabel(label)
-        if values is loss:
+    num_rows, num_columns = len(measures), len(times)
+    figure = Figure(figsize=(2.6 * max(2, num_columns), 0.9 + 2.3 * num_rows))
+    grid = figure.subplots(num_rows, num_columns, sharex=True, sharey="row", squeeze=False)
+    for panels, measure in zip(grid, measures, strict=True):
+        for axes, of_backend in zip(panels, times.values(), strict=True):
+            _draw_panel(axes, results, of_backend, measure.estimates)
+        panels[0].set_ylabel(measure.label)
+        if measure.is_log:
             readable_log(panels[0])
     for axes, backend in zip(grid[0], times, strict=True):
         axes.set_title(results.backends[backend].label)
     for axes in grid[-1]:
         axes.set_xlabel("Decode time / dense, one device")
-    shown = [name for own in times.values() for name in own if name in loss or name in share]
-    styles = {
-        (s := variant_style(v)).label: s for v in by_family(results.variants[n] for n in shown)
-    }
-    handles = [Line2D([], [], label=label, **style.line()) for label, style in styles.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, handletextpad=0.3)
+    scored = {name for measure in measures for name in measure.estimates}
+    drawn = [results.variants[n] for of_backend in times.values() for n in of_backend if n in scored]
+    entries = variant_entries(drawn)
+    figure.legend(handles=entries, loc="outside lower center", ncols=3, handletextpad=0.3)
     return figure
 
 
-def decode_ratios(
-    results: Results, latencies: pd.DataFrame, workload: str
-) -> dict[str, dict[str, Estimate]]:
-    """Backend -> variant -> time of a decoded token over dense's, of those that have one."""
-    known = latencies[
-        (latencies["phase"] == "decode")
-        & (latencies["workload"] == workload)
-        & latencies["variant"].isin(list(results.variants))
-        & latencies["ratio"].map(_is_known)
+def _measures(perplexities: pd.DataFrame, accuracies: pd.DataFrame) -> list[Measure]:
+    ratios = by_variant(perplexities[perplexities["text"] == ALL], "ratio")
+    kept = {name: ratio for name, ratio in ratios.items() if ratio.value <= MAX_RATIO}
+    shares = by_variant(accuracies[accuracies["task"] == MEAN], "headline")
+    percent = {name: share.map(lambda share: 100 * share) for name, share in shares.items()}
+    return [
+        Measure("Perplexity / dense (log)", kept, is_log=True),
+        Measure("Mean accuracy, %", percent, is_log=False),
     ]
-    ratios = {
-        name: by_variant(known[known["backend"] == name], "ratio")
-        for name, backend in results.backends.items()
-        if not backend.dense_only
-    }
-    return {name: of_backend for name, of_backend in ratios.items() if of_backend}
 
 
-def _is_known(estimate: Estimate) -> bool:
-    return estimate.value == estimate.value
-
-
-def _scatter(
-    axes: Axes, results: Results, times: dict[str, Estimate], values: dict[str, Estimate]
+def _draw_panel(
+    axes: Axes, results: Results, times: dict[str, Estimate], qualities: dict[str, Estimate]
 ) -> None:
-    alike: dict[VariantStyle, list[str]] = {}
-    for name in (name for name in times if name in values):
-        alike.setdefault(variant_style(results.variants[name]), []).append(name)
-    for style, names in alike.items():
-        x, y = [times[name] for name in names], [values[name] for name in names]
-        ends = {"xerr": error_bars(x), "yerr": error_bars(y), "elinewidth": 0.7}
-        axes.errorbar([e.value for e in x], [e.value for e in y], **ends, **style.line())
-    if REFERENCE in values:
-        axes.axhline(values[REFERENCE].value, color=INK, linestyle="--", linewidth=0.7)
+    """A marker with two intervals for each variant that has both; dashed lines are dense."""
+    names_by_style: dict[VariantStyle, list[str]] = {}
+    for name in times:
+        if name in qualities:
+            style = variant_style(results.variants[name])
+            names_by_style.setdefault(style, []).append(name)
+    for style, names in names_by_style.items():
+        time, quality = [times[name] for name in names], [qualities[name] for name in names]
+        axes.errorbar(
+            values(time),
+            values(quality),
+            xerr=error_bars(time),
+            yerr=error_bars(quality),
+            elinewidth=0.7,
+            **style.line(),
+        )
+    if REFERENCE in qualities:
+        axes.axhline(qualities[REFERENCE].value, color=INK, linestyle="--", linewidth=0.7)
     axes.axvline(1, color=INK, linestyle="--", linewidth=0.7)
     axes.grid()

@@ -1,8 +1,9 @@
-"""Calibration perplexity of every start that the search tried."""
+"""Calibration perplexity of every start of the groups that the search tried."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,29 +15,27 @@ from reports.figures.style import COLOURS
 
 
 def search_figure(results: Results) -> Figure | None:
-    """Calibration perplexity of every start that was tried; the filled point was chosen."""
-    # Other searches than that for a start are told in the plans that they chose.
-    shown = [search for search in results.searches if "start" in search and "grid" in search]
-    if not shown:
+    """A panel for each search for a start; the filled point was chosen. None without a search."""
+    searches = [search for search in results.searches if "start" in search and "grid" in search]
+    if not searches:
         return None
-    rows = math.ceil(len(shown) / 2)
-    figure = Figure(figsize=(5.2, 0.5 + 1.8 * rows))
-    panels = list(figure.subplots(rows, 2, squeeze=False).flat)
-    for axes, search in zip(panels, shown, strict=False):
-        _search(axes, search)
-    for axes in panels[len(shown) :]:
+    num_rows = math.ceil(len(searches) / 2)
+    figure = Figure(figsize=(5.2, 0.5 + 1.8 * num_rows))
+    panels = list(figure.subplots(num_rows, 2, squeeze=False).flat)
+    for axes, search in zip(panels, searches, strict=False):
+        _draw_search(axes, search)
+    for axes in panels[len(searches) :]:
         axes.set_visible(False)
     return figure
 
 
-def _search(axes: Axes, search: dict) -> None:
-    grid = sorted(search["grid"], key=lambda row: row["start"])
-    starts = [row["start"] for row in grid]
-    values = [math.exp(row["nll"]) for row in grid]
-    colour = COLOURS["cqil"]
-    axes.plot(starts, values, color=colour, marker="o", fillstyle="none")
-    chosen = [pair for pair in zip(starts, values, strict=True) if pair[0] == search["start"]]
-    axes.plot(*zip(*chosen, strict=True), color=colour, marker="o", markersize=8)
+def _draw_search(axes: Axes, search: dict[str, Any]) -> None:
+    grid = sorted(search["grid"], key=lambda entry: entry["start"])
+    perplexities = {entry["start"]: math.exp(entry["nll"]) for entry in grid}
+    starts, chosen, colour = list(perplexities), search["start"], COLOURS["cqil"]
+    axes.plot(starts, list(perplexities.values()), color=colour, marker="o", fillstyle="none")
+    if chosen in perplexities:
+        axes.plot(chosen, perplexities[chosen], color=colour, marker="o", markersize=8)
     axes.set_title(f"groups of {search['group_size']}, depth {search['depth']}")
     axes.set(xlabel="First grouped layer", ylabel="Perplexity")
     readable_log(axes)

@@ -1,8 +1,6 @@
-"""Where a step on ranks goes: computing, messages, waiting; from the engine's bench."""
+"""What the time of a decode step on ranks is spent on: computing, messages, waiting."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,10 +10,14 @@ from reports.estimates.engine_bench import STEP_PARTS, step_parts
 from reports.figures.style import INK
 
 SHADES = dict(zip(STEP_PARTS, ("#0072B2", "#E69F00", "#999999"), strict=True))
+"""Part of a step -> its colour."""
 
 
 def step_breakdown(bench: EngineBench | None) -> Figure | None:
-    """A bar a system; the mark is computing plus what its messages cost one by one."""
+    """A bar for each system, and a mark at computing plus all its messages one after another.
+
+    None without a bench, and where the bench ran no system without messages.
+    """
     if bench is None or (parts := step_parts(bench)).empty:
         return None
     figure = Figure(figsize=(5.2, 1.3 + 0.4 * len(parts)))
@@ -24,8 +26,15 @@ def step_breakdown(bench: EngineBench | None) -> Figure | None:
     for part, colour in SHADES.items():
         axes.barh(parts["system"], parts[part], left=left, color=colour, height=0.6, label=part)
         left += parts[part].to_numpy()
-    mark: dict[str, Any] = {"color": INK, "marker": "|", "markersize": 14, "linestyle": "none"}
-    axes.plot(parts["expected"], parts["system"], label="computing + messages", **mark)
+    axes.plot(
+        parts["expected"],
+        parts["system"],
+        label="computing + messages",
+        color=INK,
+        marker="|",
+        markersize=14,
+        linestyle="none",
+    )
     axes.invert_yaxis()
     axes.set_xlabel("Milliseconds a decoded token")
     hardware, workload = bench.provenance.hardware, bench.workload

@@ -1,4 +1,4 @@
-"""How a variant looks in every figure: colour by family, shape and fill by method."""
+"""How variants and backends look in every figure: colour by family, marker and fill by method."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.figure import Figure
 
 from reports.data.labels import bypass_mode
 from reports.data.results import ENGINE, ReportedVariant, Results
 
-# Drawn from a headless process: the canvas must not ask for a display.
+# No display is needed: figures are only saved.
 mpl.use("agg")
 
 INK = "#010203"
-"""Text and lines; the page turns it into the reader's text colour, for dark schemes."""
-# Okabe and Ito's palette, told apart with any colour vision.
+"""Text and lines; on the page it becomes the text colour, which a dark colour scheme changes."""
 COLOURS = {
     "dense": INK,
     "cqil": "#0072B2",
@@ -27,8 +27,9 @@ COLOURS = {
     "removal": "#D55E00",
     "skipping": "#009E73",
 }
+"""Family -> colour of Okabe and Ito's palette, distinct with any colour vision."""
 OTHER_COLOUR = "#777777"
-"""Of a family that a method outside of this project brings."""
+"""Colour of all families that are not in COLOURS: those of methods outside of this project."""
 BYPASS_FILLS = {
     "none": "none",
     "ffn": "full",
@@ -36,13 +37,17 @@ BYPASS_FILLS = {
     "two-way": "top",
     "mean": "bottom",
 }
+"""Bypass -> fill style of the marker."""
+GROUP_MARKERS = {2: "o", 4: "D"}
+OTHER_GROUP_MARKER = "p"
+"""Marker of group sizes that are not in GROUP_MARKERS."""
 ENGINE_MARKER, DENSE_ONLY_MARKER, BACKEND_MARKERS = "o", "x", "sD^vP"
-"""The engine on one device, a backend for dense alone, and all others in turn."""
+"""The engine on one device, a backend that runs dense only, and all other backends in order."""
 
 
 @dataclass(frozen=True)
 class VariantStyle:
-    """Label, colour, marker and fill of a variant."""
+    """How the markers of a variant look, and their label in legends."""
 
     label: str
     colour: str
@@ -50,7 +55,7 @@ class VariantStyle:
     fill: str
 
     def line(self) -> dict[str, Any]:
-        """Options of matplotlib's plot and errorbar."""
+        """Options of matplotlib's plot and errorbar: markers without a line."""
         return {
             "color": self.colour,
             "marker": self.marker,
@@ -61,39 +66,53 @@ class VariantStyle:
 
 
 def family_colour(family: str) -> str:
-    """Colour of a family; one for all that are not known here."""
+    """Colour of a family; all families that are not in COLOURS share one."""
     return COLOURS.get(family, OTHER_COLOUR)
 
 
 def variant_style(variant: ReportedVariant) -> VariantStyle:
-    """Variants of one method look the same, whatever their depth or seed.
+    """The look that the variant's method gives, in the colour of its family.
 
-    Grouped plans are told apart by group size and bypass; other methods bring their own look.
+    Variants of family `cqil` show their group size and bypass instead, whatever the method.
     """
     colour = family_colour(variant.family)
     if variant.family == "cqil":
         size, mode = variant.plan.max_group_size, bypass_mode(variant)
-        shape, fill = {2: "o", 4: "D"}.get(size, "p"), BYPASS_FILLS[mode.split(" ")[0]]
-        return VariantStyle(f"CQIL p={size}, bypass {mode}", colour, shape, fill)
+        marker, fill = GROUP_MARKERS.get(size, OTHER_GROUP_MARKER), BYPASS_FILLS[mode.split(" ")[0]]
+        return VariantStyle(f"CQIL p={size}, bypass {mode}", colour, marker, fill)
     return VariantStyle(variant.look.label, colour, variant.look.marker, variant.look.fill)
 
 
-def backend_line(results: Results, name: str, names: Sequence[str]) -> dict[str, Any]:
-    """Options of matplotlib's plot and errorbar: a marker for each of the backends `names`."""
-    in_turn = cycle(BACKEND_MARKERS)
+def backend_line(results: Results, name: str, backends: Sequence[str]) -> dict[str, Any]:
+    """Options of matplotlib's plot and errorbar for one of the `backends` of a figure."""
+    other_markers = cycle(BACKEND_MARKERS)
     markers = {}
-    for other in names:
-        if other == ENGINE:
-            markers[other] = ENGINE_MARKER
-        elif results.backends[other].dense_only:
-            markers[other] = DENSE_ONLY_MARKER
+    for backend in backends:
+        if backend == ENGINE:
+            markers[backend] = ENGINE_MARKER
+        elif results.backends[backend].dense_only:
+            markers[backend] = DENSE_ONLY_MARKER
         else:
-            markers[other] = next(in_turn)
+            markers[backend] = next(other_markers)
     return {"marker": markers[name], "markersize": 4.5, "linestyle": "none"}
 
 
 @contextmanager
-def paper() -> Iterator[None]:
-    """matplotlib with the style of a paper."""
-    with mpl.rc_context(fname=Path(__file__).parent / "paper.mplstyle"):
+def paper(**options: Any) -> Iterator[None]:
+    """matplotlib with the style of a paper; `options` are further settings of matplotlib."""
+    with mpl.rc_context(options, fname=Path(__file__).parent / "paper.mplstyle"):
         yield
+
+
+NO_LAYOUT = {"figure.constrained_layout.use": False}
+"""Options of `paper` that keep the layout of a figure as it is."""
+
+
+def lay_out(figure: Figure) -> None:
+    """Places everything in the figure, once for all files; saving then draws it once a file."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+    # With the engine "none" savefig would still draw every figure twice.
+    with mpl.rc_context(NO_LAYOUT):
+        figure.set_layout_engine(None)

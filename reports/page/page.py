@@ -41,7 +41,7 @@ class Report:
     @property
     def tables(self) -> list[Table]:
         shown = [table for section in self.sections for table in section.tables]
-        return [table for table in shown if table.place != "page"]
+        return [table for table in shown if table.shown_in != "page"]
 
     def html(self, svgs: dict[str, Markup]) -> str:
         """`svgs`: every figure's element, by its name."""

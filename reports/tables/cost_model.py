@@ -60,7 +60,7 @@ def verdicts(rows: Sequence[ComparedRow], within: float) -> Iterator[str]:
             compared = [
                 row
                 for row in rows
-                if row.table == table and row.counts and _is_single(row) == single
+                if row.table == table and not row.fitted and _is_single(row) == single
             ]
             if compared:
                 close = sum(row.within(within) for row in compared)
@@ -85,9 +85,9 @@ def _shown(rows: Sequence[ComparedRow]) -> pd.DataFrame:
             "row": [row.row for row in rows],
             "ranks": [row.ranks for row in rows],
             "predicted": [f"{row.predicted:.1f} {row.unit}" for row in rows],
-            "measured": [f"{row.found:.1f} {row.unit}" for row in rows],
+            "measured": [f"{row.measured:.1f} {row.unit}" for row in rows],
             "deviation": [signed_percent(row.deviation) for row in rows],
-            "why": [row.remark if row.counts else "fitted, does not count" for row in rows],
+            "why": ["fitted, does not count" if row.fitted else row.remark for row in rows],
         }
     )
 
@@ -101,9 +101,9 @@ def validation_table() -> Table:
             "row": row.row,
             "ranks": row.ranks,
             "predicted": row.predicted,
-            "published": row.found,
+            "published": row.measured,
             "deviation": row.deviation,
-            "fitted": not row.counts,
+            "fitted": row.fitted,
         }
         for row in rows
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from benchmarks.results.statistics import NO_ESTIMATE
-from reports.data.labels import FAMILIES
+from reports.data.labels import family_name
 from reports.data.number_format import against, times, with_error, with_interval
 from reports.data.results import Results
 from reports.estimates.quality import ALL, MEAN
@@ -26,7 +26,7 @@ def curves_table(results: Results, perplexities: pd.DataFrame, accuracies: pd.Da
     data, shown = [], []
     for family, rules in families.items():
         for rule, variant_by_depth in rules.items():
-            numbers: dict[str, object] = {"rule": rule, "family": FAMILIES[family]}
+            numbers: dict[str, object] = {"rule": rule, "family": family_name(family)}
             texts: dict[str, object] = dict(numbers)
             for depth in depths:
                 head, name = f"depth {depth:g}", variant_by_depth.get(depth, "")

@@ -154,6 +154,7 @@ def accuracy_table(accuracies: pd.DataFrame) -> Table:
     )
     note = (
         "Right alone: documents that one of the two has right and the other wrong, by the headline "
-        "metric; p is McNemar’s exact two-sided one, each on its own. The mean weighs tasks alike."
+        "metric; p is McNemar’s exact two-sided one, for each row separately. In the mean every "
+        "task has the same weight."
     )
     return Table("accuracy", "Accuracy by task", accuracies, shown, note)

@@ -13,7 +13,7 @@ from benchmarks.config.sections import REFERENCE
 from benchmarks.results.files import write_atomically
 from benchmarks.results.statistics import Estimate
 from reports.data import number_format
-from reports.data.labels import FAMILIES
+from reports.data.labels import family_name
 from reports.data.results import ReportedVariant, Results
 from reports.tables.latex import latex
 
@@ -28,8 +28,8 @@ class Table:
     """For the CSV: each estimate is spread over value, _low and _high."""
     shown: pd.DataFrame
     note: str = ""
-    place: Literal["both", "page", "file"] = "both"
-    """Where it appears."""
+    shown_in: Literal["both", "page", "file"] = "both"
+    """On the page and as files, or one of them."""
 
     def write(self, folder: Path) -> list[Path]:
         """CSV, Markdown and LaTeX; returns their paths."""
@@ -61,7 +61,7 @@ def identity(variant: ReportedVariant) -> dict[str, str]:
     """The columns that every table of variants begins with."""
     return {
         "variant": variant.name,
-        "family": FAMILIES[variant.family],
+        "family": family_name(variant.family),
         "depth": f"{variant.depth:g}",
     }
 

@@ -6,7 +6,7 @@ import math
 
 import pandas as pd
 
-from reports.data.labels import FAMILIES
+from reports.data.labels import family_name
 from reports.data.measured_on import machines
 from reports.data.number_format import percent, points, significant, tenths, with_interval
 from reports.data.results import ReportedVariant, Results
@@ -43,7 +43,7 @@ def generation_table(results: Results, generations: pd.DataFrame) -> Table:
 def _row(
     results: Results, generations: pd.DataFrame, task: str, variant: ReportedVariant
 ) -> dict[str, str]:
-    row = {"task": task, "variant": variant.name, "family": FAMILIES[variant.family]}
+    row = {"task": task, "variant": variant.name, "family": family_name(variant.family)}
     of_task = generations[generations["task"] == task]
     of_variant = of_task[of_task["variant"] == variant.name]
     if of_variant.empty:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from benchmarks.config.assets import ASSETS
-from benchmarks.results.measurements import KINDS
+from benchmarks.results.result_kinds import KINDS
 from benchmarks.results.schema import Provenance
 from reports.data.measured_on import machines
 from reports.data.results import Results

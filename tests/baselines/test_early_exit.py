@@ -21,7 +21,7 @@ class Bench:
     def __init__(self, layers):
         self.layers, self.asked = layers, []
 
-    def expect(self, evaluations):
+    def set_total(self, evaluations):
         self.expected = evaluations
 
     def layers_run(self, early_exit):
@@ -87,7 +87,7 @@ def test_search_finds_the_threshold_of_a_depth(depth, power):
     assert found["threshold"] == pytest.approx(wanted, abs=2**-HALVINGS + CLOSE)
     assert abs(found["layers"] - depth) == min(abs(r["layers"] - depth) for r in found["tried"])
     assert len(bench.asked) <= bench.expected
-    rule = method.early_exit(Evidence(num_layers=12, found=found))
+    rule = method.early_exit(Evidence(num_layers=12, search_result=found))
     assert rule == EarlyExitRule("saturation", found["threshold"])
     assert rule in bench.asked
 

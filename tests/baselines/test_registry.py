@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from made_up_evaluator import MadeUpBench
+from made_up_evaluator import MadeUpEvaluator
 
 from baselines.registry import methods
 from cqil import dense_plan
@@ -78,14 +78,14 @@ def test_dense_is_the_unchanged_checkpoint():
 def test_depth_that_removes_nothing_is_refused(name, depth):
     """By the search, before it asks anything, or else by the plan."""
     method = methods()[name](depth=depth, **OPTIONS.get(name, {}))
-    bench = MadeUpBench(6)
+    bench = MadeUpEvaluator(6)
     similarity = LayerSimilarity(np.eye(7), np.eye(7))
     with pytest.raises(ValueError, match=rf"\Adepth: {depth} [^\n]*\Z"):
         method.plan(
             Evidence(
                 num_layers=6,
                 similarity=similarity,
-                found=method.search(bench) if method.search_key else None,
+                search_result=method.search(bench) if method.search_key else None,
             )
         )
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_up_evaluator import MadeUpBench, drawn, searched
+from made_up_evaluator import MadeUpEvaluator, drawn, searched
 from pydantic import ValidationError
 
 from baselines.registry import methods
@@ -62,7 +62,7 @@ def removed(plan):
 
 def run(method, bench):
     """The plan after the method's search."""
-    return method.plan(evidence(bench.num_layers, found=searched(method, bench)))
+    return method.plan(evidence(bench.num_layers, search_result=searched(method, bench)))
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -71,13 +71,13 @@ def test_every_rule_reaches_every_depth_exactly(rule, data):
     num_layers = data.draw(st.integers(8, 14))
     depth = data.draw(st.integers(6, num_layers - 1))
     method = methods()[rule.split()[0]](depth=depth, **RULES[rule])
-    bench = MadeUpBench(num_layers, seed=data.draw(st.integers(0, 99)))
+    bench = MadeUpEvaluator(num_layers, seed=data.draw(st.integers(0, 99)))
     influence = [drawn(bench.seed, layer) for layer in range(num_layers)]
     plan = method.plan(
         evidence(
             num_layers,
             similarity=similar(influence),
-            found=searched(method, bench) if method.search_key else None,
+            search_result=searched(method, bench) if method.search_key else None,
         )
     )
     assert plan.depth == depth
@@ -160,7 +160,7 @@ def test_last_n_keeps_the_final_layer_unless_told_otherwise():
     ("kind", "method"), [("magnitude", Magnitude), ("relative", RelativeMagnitude)]
 )
 def test_salience_rules_remove_the_least(kind, method):
-    bench = MadeUpBench(5, saliences={kind: [3.0, 1.0, 5.0, 2.0, 4.0]})
+    bench = MadeUpEvaluator(5, saliences={kind: [3.0, 1.0, 5.0, 2.0, 4.0]})
     assert [removed(run(method(depth=d), bench)) for d in (4, 2)] == [{1}, {0, 1, 3}]
 
 
@@ -176,7 +176,7 @@ def test_one_search_serves_every_depth(kind):
 
 def test_shortened_by_perplexity_judges_each_layer_in_the_whole_model():
     cost = [0.0, 9.0, 0.5, 7.0, 1.0, 0.0]
-    bench = MadeUpBench(6, losses=lambda plan: sum(cost[layer] for layer in removed(plan)))
+    bench = MadeUpEvaluator(6, losses=lambda plan: sum(cost[layer] for layer in removed(plan)))
     plan = run(Shortened(criterion="ppl", depth=4, protect_first=1, protect_last=1), bench)
     assert [removed(asked) for asked in bench.asked] == [{layer} for layer in range(6)]
     assert bench.expected == 6
@@ -188,7 +188,7 @@ def test_shortened_protects_the_first_four_and_last_two(criterion):
     scores = [abs(layer - 28.5) for layer in range(30)]
 
     def plan(**options):
-        bench = MadeUpBench(
+        bench = MadeUpEvaluator(
             30, saliences={"taylor": scores}, losses=lambda plan: scores[removed(plan).pop()]
         )
         return run(Shortened(criterion=criterion, **options), bench)
@@ -201,13 +201,13 @@ def test_shortened_protects_the_first_four_and_last_two(criterion):
 
 def test_depth_below_the_protected_layers_is_one_line():
     with pytest.raises(ValueError, match=r"\Adepth: 5 [^\n]* 6 of 30 layers are protected[^\n]*\Z"):
-        run(Shortened(criterion="taylor", depth=5), MadeUpBench(30))
+        run(Shortened(criterion="taylor", depth=5), MadeUpEvaluator(30))
     with pytest.raises(ValueError, match=r"\Adepth: 1 [^\n]* 2 of 6 layers are protected[^\n]*\Z"):
-        SLEB(depth=1).search(MadeUpBench(6))
+        SLEB(depth=1).search(MadeUpEvaluator(6))
 
 
 def test_a_score_that_overflowed_deletes_nothing():
-    bench = MadeUpBench(4, saliences={"magnitude": [1.0, math.nan, 2.0, 3.0]})
+    bench = MadeUpEvaluator(4, saliences={"magnitude": [1.0, math.nan, 2.0, 3.0]})
     assert removed(run(Magnitude(depth=2), bench)) == {0, 2}
 
 
@@ -227,7 +227,7 @@ def test_sleb_judges_its_second_pick_in_the_model_without_the_first():
         gone = sorted(removed(plan))
         return alone[gone[0]] if len(gone) == 1 else together[tuple(gone)]
 
-    bench = MadeUpBench(6, losses=losses)
+    bench = MadeUpEvaluator(6, losses=losses)
     assert removed(run(SLEB(depth=4), bench)) == {1, 3}
     # One by one, as Shortened LLaMA looks at them, it would have been layers 1 and 2.
     assert [sorted(removed(plan)) for plan in bench.asked] == [
@@ -238,7 +238,7 @@ def test_sleb_judges_its_second_pick_in_the_model_without_the_first():
 
 
 def test_sleb_goes_on_where_a_deeper_search_ended():
-    deep, shallow = (searched(SLEB(depth=d), MadeUpBench(12)) for d in (9, 6))
+    deep, shallow = (searched(SLEB(depth=d), MadeUpEvaluator(12)) for d in (9, 6))
     assert shallow["drops"][: len(deep["drops"])] == deep["drops"]
     assert {0, 11}.isdisjoint(row["dropped"] for row in shallow["drops"])
 
@@ -246,7 +246,7 @@ def test_sleb_goes_on_where_a_deeper_search_ended():
 @given(st.integers(2, 7), st.data())
 def test_blockpruner_drops_exactly_two_halves_a_layer(num_layers, data):
     depth = data.draw(st.integers(1, num_layers - 1))
-    bench = MadeUpBench(num_layers, seed=data.draw(st.integers(0, 99)))
+    bench = MadeUpEvaluator(num_layers, seed=data.draw(st.integers(0, 99)))
     found = searched(BlockPruner(depth=depth), bench)
     plan = BlockPruner(depth=depth).plan(evidence(num_layers, found=found))
     halves = sum(2 if isinstance(member, int) else 1 for (member,) in plan.groups)
@@ -264,7 +264,7 @@ def test_blockpruner_takes_halves_apart_and_looks_again():
         gone = set(halves_of(3)) - {half for half in halves_of(3) if runs(plan, half)}
         return second.get((gone - {"1.mlp"}).pop(), 3.0) if len(gone) > 1 else first.get(*gone, 0.9)
 
-    bench = MadeUpBench(3, losses=losses)
+    bench = MadeUpEvaluator(3, losses=losses)
     found = searched(BlockPruner(depth=2), bench)
     assert [row["dropped"] for row in found["drops"]] == ["1.mlp", "2.attn"]
     assert len(bench.asked) == bench.expected == 6 + 5
@@ -274,13 +274,13 @@ def test_blockpruner_takes_halves_apart_and_looks_again():
 
 
 def test_blockpruner_keeps_an_attention_though_none_is_missed():
-    bench = MadeUpBench(3, losses=lambda plan: len(plan.attending_layers))
+    bench = MadeUpEvaluator(3, losses=lambda plan: len(plan.attending_layers))
     plan = run(BlockPruner(depth=1), bench)
     assert plan.groups == ((2,),)
 
 
 def test_a_loss_that_overflowed_is_not_the_least():
-    bench = MadeUpBench(5, losses=lambda plan: math.nan if removed(plan) == {1} else 2.0)
+    bench = MadeUpEvaluator(5, losses=lambda plan: math.nan if removed(plan) == {1} else 2.0)
     assert removed(run(SLEB(depth=4), bench)) == {2}
 
 
@@ -297,7 +297,7 @@ def bases(bench):
 
 
 def test_laco_steps_down_by_one_where_a_merge_is_refused():
-    bench = MadeUpBench(8, cosines=lambda merges: 0.5)
+    bench = MadeUpEvaluator(8, cosines=lambda merges: 0.5)
     found = searched(LaCo(threshold=0.5, window=3, interval=2, low=2), bench)
     assert bases(bench) == [(5, (6, 7)), (4, (5, 6)), (3, (4, 5)), (2, (3, 4))]
     assert found["merges"] == []
@@ -306,7 +306,7 @@ def test_laco_steps_down_by_one_where_a_merge_is_refused():
 
 
 def test_laco_steps_down_by_the_interval_where_a_merge_is_accepted():
-    bench = MadeUpBench(12, cosines=always)
+    bench = MadeUpEvaluator(12, cosines=always)
     method = LaCo(threshold=0.9, window=3, interval=4)
     found = searched(method, bench)
     assert bases(bench) == [(9, (10, 11)), (5, (6, 7)), (1, (2, 3))]
@@ -320,7 +320,7 @@ def test_laco_steps_down_by_the_interval_where_a_merge_is_accepted():
 
 
 def test_laco_counts_in_the_shorter_stack_and_fits_its_window_into_it():
-    bench = MadeUpBench(8, cosines=always)
+    bench = MadeUpEvaluator(8, cosines=always)
     LaCo(threshold=0.9, window=4, interval=1).search(bench)
     # After the first merge layers 0 to 4 are left, so the next window is 1 to 4 and holds a
     # layer that has taken in others; then 0 and 1 are left, which hold no window.
@@ -328,13 +328,13 @@ def test_laco_counts_in_the_shorter_stack_and_fits_its_window_into_it():
 
 
 def test_laco_asks_about_all_merges_so_far():
-    bench = MadeUpBench(12, cosines=always)
+    bench = MadeUpEvaluator(12, cosines=always)
     LaCo(threshold=0.9, window=3, interval=4).search(bench)
     assert [len(merges) for merges in bench.merges] == [1, 2, 3]
 
 
 def test_laco_leaves_layers_outside_its_range_alone():
-    bench = MadeUpBench(12, cosines=always)
+    bench = MadeUpEvaluator(12, cosines=always)
     plan = run(LaCo(threshold=0.9, window=3, interval=1, low=3, high=10), bench)
     assert {0, 1, 2, 10, 11} <= set(plan.layers)
     assert bases(bench)[0] == (7, (8, 9))
@@ -348,7 +348,7 @@ def test_laco_takes_the_highest_threshold_that_reaches_the_depth():
         return cosine.get(merges[-1].into, 0.1)
 
     method = LaCo(depth=10, window=2, interval=1, low=1)
-    found = searched(method, MadeUpBench(13, cosines=cosines))
+    found = searched(method, MadeUpEvaluator(13, cosines=cosines))
     assert found["threshold"] == 0.7
     plan = method.plan(evidence(13, found=found))
     assert plan.depth == 10
@@ -357,7 +357,7 @@ def test_laco_takes_the_highest_threshold_that_reaches_the_depth():
 
 def test_laco_cuts_its_last_merge_to_the_depth():
     method = LaCo(depth=8, window=4, interval=1)
-    bench = MadeUpBench(12, cosines=always)
+    bench = MadeUpEvaluator(12, cosines=always)
     found = searched(method, bench)
     assert [row["taken"] for row in found["merges"]] == [[9, 10, 11], [6]]
     assert method.plan(evidence(12, found=found)).depth == 8
@@ -382,7 +382,7 @@ def test_laco_names_a_search_by_every_option_that_matters():
     ],
 )
 def test_laco_refuses_what_no_merge_can_do(options, line):
-    bench = MadeUpBench(8)
+    bench = MadeUpEvaluator(8)
     with pytest.raises(ValueError, match=rf"\A{line}[^\n]*\Z"):
         LaCo(**options).search(bench)
     assert not bench.merges

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_up_evaluator import MadeUpBench, searched
+from made_up_evaluator import MadeUpEvaluator, searched
 from made_up_results import LOSSES, VARIANTS, MadeUpRun, write_json
 from pydantic import ValidationError
 
@@ -35,9 +35,9 @@ def test_layer_parallel_pairs_its_run_two_way():
 @given(st.integers(2, 40), st.data())
 def test_layer_parallel_reaches_every_depth_of_pairs_exactly(num_layers, data):
     depth = data.draw(st.integers(-(-num_layers // 2), num_layers - 1))
-    bench = MadeUpBench(num_layers)
+    bench = MadeUpEvaluator(num_layers)
     method = LayerParallel(depth=depth)
-    plan = method.plan(evidence(num_layers, found=searched(method, bench)))
+    plan = method.plan(evidence(num_layers, search_result=searched(method, bench)))
     assert plan.depth == depth
     assert plan.bypass_target == "two-way"
 
@@ -45,8 +45,8 @@ def test_layer_parallel_reaches_every_depth_of_pairs_exactly(num_layers, data):
 def test_layer_parallel_stands_where_the_pairs_of_cqil_stand():
     ours, theirs = Uniform(group_size=2, depth=9), LayerParallel(depth=9)
     assert theirs.search_key == ours.search_key
-    found = searched(ours, MadeUpBench(12))
-    assert searched(theirs, MadeUpBench(12)) == found
+    found = searched(ours, MadeUpEvaluator(12))
+    assert searched(theirs, MadeUpEvaluator(12)) == found
     plans = [method.plan(evidence(12, found=found)) for method in (ours, theirs)]
     assert plans[0].groups == plans[1].groups
 
@@ -69,7 +69,7 @@ def test_layer_parallel_takes_a_depth_or_an_even_run(options):
 
 def test_layer_parallel_cannot_go_below_half_the_layers():
     with pytest.raises(ValueError, match=r"\Adepth: 5 [^\n]*\Z"):
-        LayerParallel(depth=5).search(MadeUpBench(12))
+        LayerParallel(depth=5).search(MadeUpEvaluator(12))
 
 
 # --- Painters and parallel attention

@@ -5,6 +5,7 @@ from statistics import fmean
 
 import pytest
 import torch
+from measurements import CPU, WINDOW
 from transformers import AutoTokenizer, LlamaForCausalLM
 
 from benchmarks.accuracy.perplexity import measure_perplexity
@@ -12,33 +13,22 @@ from benchmarks.accuracy.phase_aware_scoring import ScoreRequest, score_requests
 from benchmarks.config.sections import LatencySection
 from benchmarks.latency.interleaved_rounds import random_prompt
 from benchmarks.latency.measure_latency import measure_latency
-from benchmarks.latency.runners import step_times
-from benchmarks.models.prepare_model import prepare_model
 from benchmarks.models.variants import read_variant, write_variant
 from benchmarks.results.files import read_json
 from benchmarks.results.measurements import read_result, write_result
-from benchmarks.runtime.device import Runtime
 from benchmarks.search.calibration import write_search
 from benchmarks.search.calibration_evaluator import CalibrationEvaluator
 from cqil import dense_plan
-from cqil.engine import Engine
+from cqil.engine import Engine, EngineOptions
+from cqil.engine.step_clock import step_times
 from cqil.modeling import PlannedLlamaForCausalLM
 from cqil.plan.early_exit_rule import EarlyExitRule
 
-CPU = Runtime(device="cpu", dtype="float32", threads=1, seed=3)
-WINDOW = 16
 TEXTS = {
     "calibration": "what is read before plans are chosen, and this is not scored at all",
     "evaluation": "a layer reads what the layers before it wrote, and adds its own to that",
 }
 RULE = EarlyExitRule("saturation", 0.75)
-
-
-@pytest.fixture(scope="module")
-def manifest(tiny_llama, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("resources")
-    prepare_model(str(tiny_llama), None, folder)
-    return folder / "manifest.json"
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +50,7 @@ def variant(manifest, folder, name, search=None, **options):
     return read_variant(out)
 
 
-def early(manifest, folder):
+def early_variant(manifest, folder):
     options = {"criterion": RULE.criterion, "threshold": RULE.threshold}
     return variant(manifest, folder, "early", method="early-exit", **options)
 
@@ -72,23 +62,23 @@ def evaluation_window(tiny_llama):
 
 
 def test_perplexity_knows_how_deep_tokens_went(tiny_llama, dense, manifest, text, tmp_path):
-    own = early(manifest, tmp_path)
-    assert (own.plan, own.early_exit) == (dense_plan(4), RULE)
-    result = measure_perplexity(own, [text], None, WINDOW, CPU)
+    early = early_variant(manifest, tmp_path)
+    assert (early.plan, early.early_exit) == (dense_plan(4), RULE)
+    result = measure_perplexity(early, [text], None, WINDOW, CPU)
     model = PlannedLlamaForCausalLM.from_dense(dense, dense_plan(4))
     request = evaluation_window(tiny_llama)
     (expected,) = score_requests(model, [request], early_exit=RULE)
-    (found,) = result.samples
-    assert found.nll == pytest.approx(-expected.loglikelihood, rel=1e-5)
-    assert found.layers == pytest.approx(expected.layers)
-    assert 1 < found.layers < 4
+    (sample,) = result.samples
+    assert sample.nll == pytest.approx(-expected.loglikelihood, rel=1e-5)
+    assert sample.layers == pytest.approx(expected.layers)
+    assert 1 < sample.layers < 4
     assert result.early_exit == RULE.to_dict()
     write_result(tmp_path / "result.json", result)
     assert read_result(tmp_path / "result.json") == result
-    base = variant(manifest, tmp_path, "dense", method="dense")
-    plain = measure_perplexity(base, [text], None, WINDOW, CPU)
-    assert (plain.early_exit, plain.samples[0].layers) == (None, None)
-    assert abs(plain.samples[0].nll - found.nll) > 1e-3
+    dense_variant = variant(manifest, tmp_path, "dense", method="dense")
+    dense_result = measure_perplexity(dense_variant, [text], None, WINDOW, CPU)
+    assert (dense_result.early_exit, dense_result.samples[0].layers) == (None, None)
+    assert abs(dense_result.samples[0].nll - sample.nll) > 1e-3
 
 
 def test_choices_leave_early_too(tiny_llama, dense):
@@ -96,56 +86,56 @@ def test_choices_leave_early_too(tiny_llama, dense):
 
     model = PlannedLlamaForCausalLM.from_dense(dense, dense_plan(4))
     request, tokenizer = evaluation_window(tiny_llama), AutoTokenizer.from_pretrained(tiny_llama)
-    asked = [(("a", "b"), list(request.context), list(request.continuation))]
+    requests = [(("a", "b"), list(request.context), list(request.continuation))]
     for rule in (RULE, None):
-        found = PhaseAwareLM(model, tokenizer, "label", rule)._loglikelihood_tokens(asked)
-        assert found[0][0] == pytest.approx(
+        scores = PhaseAwareLM(model, tokenizer, "label", rule)._loglikelihood_tokens(requests)
+        assert scores[0][0] == pytest.approx(
             score_requests(model, [request], early_exit=rule)[0].loglikelihood
         )
 
 
-def test_the_workbench_tells_the_mean_depth(dense, tmp_path):
-    source = torch.Generator().manual_seed(0)
-    windows = torch.randint(256, (3, WINDOW), generator=source).tolist()
-    bench = CalibrationEvaluator(dense, windows, 3, tmp_path, key="k")
+def test_the_evaluator_tells_the_mean_depth(dense, tmp_path):
+    generator = torch.Generator().manual_seed(0)
+    windows = torch.randint(256, (3, WINDOW), generator=generator).tolist()
+    evaluator = CalibrationEvaluator(dense, windows, 3, tmp_path, key="k")
     requests = [ScoreRequest(tuple(w[:8]), tuple(w[8:])) for w in windows]
     model = PlannedLlamaForCausalLM.from_dense(dense, dense_plan(4))
     scored = score_requests(model, requests, early_exit=RULE)
-    assert bench.layers_run(RULE) == pytest.approx(fmean(s.layers for s in scored))
+    assert evaluator.layers_run(RULE) == pytest.approx(fmean(s.layers for s in scored))
     assert len(list(tmp_path.rglob("*.json"))) == 1
     (path,) = tmp_path.rglob("*.json")
     path.write_text(json.dumps({"answer": 2.5}))
-    assert bench.layers_run(RULE) == 2.5
-    assert bench.layers_run(EarlyExitRule("saturation", 1e-6)) != 2.5
+    assert evaluator.layers_run(RULE) == 2.5
+    assert evaluator.layers_run(EarlyExitRule("saturation", 1e-6)) != 2.5
 
 
 def test_a_depth_is_found_on_calibration_text(manifest, text, tmp_path):
     options = {"method": "early-exit", "criterion": "saturation", "depth": 2}
     out = tmp_path / "search.json"
     write_search(options, manifest, [text], 1, WINDOW, 3, CPU, out)
-    found = read_json(out)
-    own = variant(manifest, tmp_path, "early", out, **options)
-    assert own.early_exit == EarlyExitRule("saturation", found["threshold"])
-    assert found["layers"] == pytest.approx(2, abs=0.6)
-    assert found["calibration"]["window"] == WINDOW
+    search_result = read_json(out)
+    early = variant(manifest, tmp_path, "early", out, **options)
+    assert early.early_exit == EarlyExitRule("saturation", search_result["threshold"])
+    assert search_result["layers"] == pytest.approx(2, abs=0.6)
+    assert search_result["calibration"]["window"] == WINDOW
 
 
 def test_latency_tells_how_deep_steps_went_and_skips_ranks(dense, manifest, tmp_path):
     falling = {"max_depth": 4, "min_depth": 2, "tokens": 3}
     variants = [
         variant(manifest, tmp_path, "dense", method="dense"),
-        early(manifest, tmp_path),
+        early_variant(manifest, tmp_path),
         variant(manifest, tmp_path, "falling", method="skipdecode", **falling),
     ]
     workload = LatencySection(prompt_tokens=5, new_tokens=4, batch=2, rounds=5, ranks=[2])
-    results = {(r.path, r.variant): r for r in measure_latency(variants, workload, CPU)}
+    results = {(r.backend.name, r.variant): r for r in measure_latency(variants, workload, CPU)}
     prompt_BT = random_prompt(dense.config.vocab_size, 2, 5, CPU.seed)
-    engine = Engine.from_dense(dense, dense_plan(4), early_exit=RULE)
+    engine = Engine.from_dense(dense, dense_plan(4), options=EngineOptions(early_exit=RULE))
     step_times(engine, prompt_BT, 4)
     deepest = [max(depth_B.tolist()) for depth_B in engine.exit_depths]
     assert results["engine", "early"].layers == fmean(deepest) < 4
     assert results["engine", "early"].early_exit == RULE.to_dict()
-    assert len(results["engine", "early"].samples) == 5 * (1 + 4)
+    assert [len(steps) for steps in results["engine", "early"].samples] == 5 * [1 + 4]
     assert results["engine", "falling"].layers == fmean([4, 3, 2, 2])
     assert results["engine", "dense"].layers is None
     assert results["ranks-2", "falling"].layers == fmean([4, 3, 2, 2])
@@ -156,7 +146,7 @@ def test_latency_tells_how_deep_steps_went_and_skips_ranks(dense, manifest, tmp_
 
 
 def test_a_plan_cannot_say_that_layers_are_left_early(cqil, manifest, tmp_path):
-    early(manifest, tmp_path)
+    early_variant(manifest, tmp_path)
     code, out, error = cqil("build", tmp_path / "early.json", "--out", tmp_path / "built")
     assert (code, out) == (2, "")
     assert error.startswith("error: plan: ")

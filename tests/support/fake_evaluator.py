@@ -7,7 +7,7 @@ import numpy as np
 from cqil.methods.evidence import Evidence
 
 
-class FakeWorkbench:
+class FakeEvaluator:
     def __init__(self, num_layers, score=None, dependency=None, grid=13):
         """`score`: plan -> loss and divergence alike."""
         self.num_layers, self.grid = num_layers, grid
@@ -24,12 +24,12 @@ class FakeWorkbench:
         self.asked.append("dependency")
         return np.array(self._dependency)
 
-    def expect(self, evaluations):
+    def set_total(self, evaluations):
         self.expected = evaluations
 
 
-def run(method, workbench):
+def run(method, evaluator):
     """The plan of a method with a search, by way of JSON as in the workflow."""
-    found = json.loads(json.dumps(method.search(workbench)))
-    assert len(workbench.asked) <= workbench.expected
-    return method.plan(Evidence(num_layers=workbench.num_layers, found=found))
+    found = json.loads(json.dumps(method.search(evaluator)))
+    assert len(evaluator.asked) <= evaluator.expected
+    return method.plan(Evidence(num_layers=evaluator.num_layers, search_result=found))

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 
 import numpy as np
-from fake_evaluator import FakeWorkbench
+from fake_evaluator import FakeEvaluator
 
 
 def drawn(seed, question):
@@ -16,7 +16,7 @@ def drawn(seed, question):
     return int(hashlib.sha256(text.encode()).hexdigest()[:12], 16) / 16**12
 
 
-class MadeUpBench(FakeWorkbench):
+class MadeUpEvaluator(FakeEvaluator):
     def __init__(self, num_layers, *, losses=None, cosines=None, saliences=None, seed=0):
         """`losses`: of plans; `cosines`: of lists of merges; `saliences`: kind -> scores."""
         super().__init__(num_layers, losses or (lambda plan: drawn(seed, plan.to_dict())), grid=3)

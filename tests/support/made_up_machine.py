@@ -1,12 +1,13 @@
-"""Machines with round figures, for tests of the cost model."""
+"""A machine of round numbers, for tests of the cost model."""
 
 from __future__ import annotations
 
-from benchmarks.cost_model.machine import ANY, LinkCost, Machine, RankRate
+from benchmarks.cost_model.machine import Machine
+from benchmarks.cost_model.rates import ANY, LinkCost, RankRate
 
 
 def machine(alpha_s=0.0, beta_s=0.0, stage_s=0.0, flops_per_s=float("inf"), sharing=None):
-    """1 GB/s a rank at half efficiency; `sharing`: (ranks, readers) -> bandwidth instead."""
+    """1 GB/s per rank at half efficiency; `sharing` gives bandwidths by (ranks, active ranks)."""
 
     def rate(bandwidth):
         return RankRate(
@@ -18,6 +19,6 @@ def machine(alpha_s=0.0, beta_s=0.0, stage_s=0.0, flops_per_s=float("inf"), shar
         title="Made up",
         source="a test",
         projected=True,
-        rates={at: rate(b) for at, b in (sharing or {(ANY, ANY): 1e9}).items()},
-        links={("all_reduce", n): LinkCost(alpha_s, beta_s) for n in range(2, 9)},
+        rates={key: rate(b) for key, b in (sharing or {(ANY, ANY): 1e9}).items()},
+        links={("all_reduce", ranks): LinkCost(alpha_s, beta_s) for ranks in range(2, 9)},
     )

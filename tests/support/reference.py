@@ -1,7 +1,7 @@
 """What a planned LLaMA computes, written from its formulas in float64 for one row of tokens.
 
-Tokens pass one after another and every layer remembers the keys and values it made, so that no
-mask, no padding and no batch exists here. Shares no code with `cqil.modeling` or Transformers.
+Tokens pass one after another, and every layer keeps the keys and values it has made, so there is no
+mask, no padding and no batch. Shares no code with `cqil.modeling` or Transformers.
 
 Shapes: H hidden size, N attention heads, K key/value heads, D head size, T tokens, V vocabulary.
 """
@@ -65,8 +65,8 @@ class Reference:
             b_H = sum(
                 (a[i] for i in range(len(stage)) if self.reaches(i, j)), torch.zeros_like(x_H)
             )
-            own_H = a[j] if has_attention(member) else torch.zeros_like(x_H)
-            increments.append(self.mlp(x_H + own_H + b_H, layer_of(member)))
+            a_H = a[j] if has_attention(member) else torch.zeros_like(x_H)
+            increments.append(self.mlp(x_H + a_H + b_H, layer_of(member)))
             if self.plan.bypass_target == "ffn+residual":
                 increments.append(b_H)
         scale = len(stage) if self.plan.bypass_target == "mean" else 1
@@ -93,12 +93,12 @@ class Reference:
         keys.append(self.rotate(self.linear(n_H, f"{name}.k_proj").view(-1, size), position))
         values.append(self.linear(n_H, f"{name}.v_proj").view(-1, size))
         k_TKD, v_TKD = torch.stack(keys), torch.stack(values)
-        seen = []
+        attended = []
         for head in range(heads):
-            shared = head * self.config.num_key_value_heads // heads
-            weight_T = torch.softmax(k_TKD[:, shared] @ q_ND[head] / size**0.5, dim=0)
-            seen.append(weight_T @ v_TKD[:, shared])
-        return self.linear(torch.cat(seen), f"{name}.o_proj")
+            kv_head = head * self.config.num_key_value_heads // heads
+            weight_T = torch.softmax(k_TKD[:, kv_head] @ q_ND[head] / size**0.5, dim=0)
+            attended.append(weight_T @ v_TKD[:, kv_head])
+        return self.linear(torch.cat(attended), f"{name}.o_proj")
 
     def mlp(self, h_H, layer):
         """M_l(h): SwiGLU of the normed input."""
@@ -112,7 +112,7 @@ class Reference:
         """Turns each pair (d, d + D/2) of a head by position / theta^(2d/D)."""
         half = self.config.head_dim // 2
         exponents = torch.arange(half, dtype=torch.float32) * 2 / self.config.head_dim
-        # Checkpoints hold these as float32, whatever else is wider.
+        # Checkpoints keep these in float32, even where weights are wider.
         frequencies = (1 / self.config.rope_parameters["rope_theta"] ** exponents).double()
         cos, sin = torch.cos(position * frequencies), torch.sin(position * frequencies)
         first, second = heads_ND[:, :half], heads_ND[:, half:]

@@ -20,9 +20,9 @@ import grimp  # noqa: F401
 import numpy  # noqa: F401
 import psutil  # noqa: F401
 import pydantic  # noqa: F401
-import snakemake.api  # noqa: F401
+import snakemake.api
 import snakemake.cli
-import snakemake.workflow  # noqa: F401
+import snakemake.workflow
 import yaml  # noqa: F401
 
 

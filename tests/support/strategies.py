@@ -18,7 +18,7 @@ def examples(count):
 
 
 HEADS = [(4, 1), (4, 2), (4, 4), (6, 3)]
-"""Query and key-value heads; half of the last share theirs unevenly."""
+"""Query and key-value heads; two shards of the last divide its key-value heads unevenly."""
 shapes = st.builds(
     lambda heads, **others: Shape(heads[0], heads[1], **others),
     heads=st.sampled_from(HEADS),
@@ -55,13 +55,15 @@ def cases(draw, own_prefill, largest=4):
 
 
 @st.composite
-def rank_cases(draw, world):
-    """A layout of `world` ranks, and a case that fits it."""
-    lanes = draw(st.sampled_from([n for n in (1, 2, 4) if world % n == 0]))
+def rank_cases(draw, world_size):
+    """A layout of `world_size` ranks, and a case that fits it."""
+    group_size = draw(st.sampled_from([n for n in (1, 2, 4) if world_size % n == 0]))
     own_prefill = draw(st.booleans())
-    # Where prompt and decoding group layers otherwise, only the first lane can hold the rest.
-    outside = "first" if own_prefill else draw(st.sampled_from(get_args(UngroupedLayers)))
+    # Where prompt and decoding group layers differently, only rank 0 can hold the others.
+    ungrouped = "rank0" if own_prefill else draw(st.sampled_from(get_args(UngroupedLayers)))
     layout = Layout(
-        group_parallel_size=lanes, tensor_parallel_size=world // lanes, ungrouped_layers=outside
+        group_parallel_size=group_size,
+        tensor_parallel_size=world_size // group_size,
+        ungrouped_layers=ungrouped,
     )
-    return layout, draw(cases(own_prefill, largest=lanes if lanes > 1 else 4))
+    return layout, draw(cases(own_prefill, largest=group_size if group_size > 1 else 4))

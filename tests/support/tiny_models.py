@@ -53,6 +53,6 @@ def tokens_of(batch, length, seed=1):
 
 def left_padded(ids_BT, padding):
     """The ids with `padding[b]` pads before row b in place of its first tokens, and their mask."""
-    places = torch.arange(ids_BT.shape[1])
-    mask_BT = (places >= torch.tensor(padding)[:, None]).long()
+    positions = torch.arange(ids_BT.shape[1])
+    mask_BT = (positions >= torch.tensor(padding)[:, None]).long()
     return torch.where(mask_BT.bool(), ids_BT, PAD), mask_BT

@@ -50,8 +50,14 @@ MALFORMED = [
     ("perplexity.window", changed(perplexity={"window": None})),
     ("multiple_choice.quick.tasks", changed(multiple_choice={"quick": {"tasks": {"gsm9k": 5}}})),
     ("multiple_choice.quick.tasks", changed(multiple_choice={"quick": {"tasks": {}}})),
-    ("multiple_choice.quick.tasks.sciq", changed(multiple_choice={"quick": {"tasks": {"sciq": 0}}})),
-    ("multiple_choice", changed(multiple_choice={n: {"tasks": {"sciq": 1}} for n in ("one", "two")})),
+    (
+        "multiple_choice.quick.tasks.sciq",
+        changed(multiple_choice={"quick": {"tasks": {"sciq": 0}}}),
+    ),
+    (
+        "multiple_choice",
+        changed(multiple_choice={n: {"tasks": {"sciq": 1}} for n in ("one", "two")}),
+    ),
     ("generation.tasks", changed(generation={"tasks": {"xsum": 3}})),
     ("generation.tasks.fr-en", changed(generation={"tasks": {"fr-en": 0}})),
     ("generation.tasks.wmt22-de-en", changed(generation={"tasks": {"wmt22-de-en": None}})),

@@ -43,7 +43,9 @@ def test_environment_and_project_use_the_one_lock():
 
 def test_lock_holds_no_cuda_package():
     """The bindings of NVML are pure Python: they need no CUDA and work without a driver."""
-    assert not re.search(r"^(nvidia-(?!ml-py=)|triton)", (ROOT / "requirements.lock").read_text(), re.M)
+    assert not re.search(
+        r"^(nvidia-(?!ml-py=)|triton)", (ROOT / "requirements.lock").read_text(), re.M
+    )
 
 
 def test_commands_of_the_readme_are_there():

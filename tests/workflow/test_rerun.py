@@ -16,7 +16,8 @@ from project import Project
 
 from benchmarks.cost_model.machine import load_machine
 from benchmarks.cost_model.model_shapes import ModelShape
-from benchmarks.cost_model.step_time import StepWorkload, dense_s
+from benchmarks.cost_model.step_time import dense_s
+from benchmarks.cost_model.step_workload import StepWorkload
 
 AGGREGATES = {"all", "run_record", "draw_report", "time_variants"}
 

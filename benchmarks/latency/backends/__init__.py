@@ -1,4 +1,4 @@
-"""Backends: what runs a variant while it is timed. One file a backend; the registry finds it."""
+"""Backends, which run variants while these are timed: one file each, found by `backend_kinds`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.latency.backends.backend import Backend
 
 @cache
 def backend_kinds() -> dict[str, type[Backend]]:
-    """Kind, as `latency.backends` names it -> class."""
+    """Kind, as `latency.backends` names it -> class, for every file of this folder."""
     kinds: dict[str, type[Backend]] = {}
     for module in pkgutil.iter_modules(__path__, f"{__name__}."):
         for _, cls in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
@@ -23,11 +23,10 @@ def backend_kinds() -> dict[str, type[Backend]]:
 
 
 def configured_backends(latency: LatencySection) -> list[Backend]:
-    """Every backend that a configuration times. Raises ValueError for a kind that is unknown."""
+    """Every backend that a configuration times. Raises ValueError for an unknown kind."""
     kinds = backend_kinds()
     for kind in latency.backends:
         if kind not in kinds:
-            raise ValueError(
-                f"config: latency.backends: {kind!r} is unknown; use one of {', '.join(sorted(kinds))}"
-            )
+            known = ", ".join(sorted(kinds))
+            raise ValueError(f"config: latency.backends: {kind!r} is unknown; use one of {known}")
     return [backend for kind in latency.backends for backend in kinds[kind].configured(latency)]

@@ -1,6 +1,6 @@
-"""What a backend is. To add one, drop a file with a `Backend` subclass into this folder.
+"""The interface of backends. To add one, put a file with a `Backend` subclass into this folder.
 
-Modules of this folder import torch only inside functions, so that the workflow plans its jobs fast.
+Modules of this folder import torch only within functions, so that the workflow plans jobs fast.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from benchmarks.config.sections import REFERENCE, LatencySection
+from benchmarks.config.sections import REFERENCE, ExecutionMode, LatencySection
 from benchmarks.results.schema import BackendRecord
 
 if TYPE_CHECKING:
@@ -23,71 +23,75 @@ if TYPE_CHECKING:
 
 @dataclass
 class TimingResources:
-    """What the runners of one session share; `stack` ends it all."""
+    """What the runners of one session share."""
 
     device: str
     runtime: Runtime
     stack: ExitStack
+    """Ends the worker groups."""
     shared_weights: dict[Any, Any] = field(default_factory=dict)
     """Packed weights of the engines in this process."""
     worker_groups: dict[int, WorkerGroup] = field(default_factory=dict)
-    """By number of ranks."""
+    """Number of ranks -> worker group."""
 
 
 class Backend(ABC):
-    """One way to run a variant. Its results lie in a folder of its `name`."""
+    """One way to run variants."""
 
     kind: ClassVar[str]
-    """What `latency.backends` lists."""
-    ranks: int = 1
-    mode: str = "eager"
-    dense_only: bool = False
+    """Its name in `latency.backends`."""
+    dense_only: ClassVar[bool] = False
     """It runs the dense model and no other variant."""
-    has_aa_control: bool = False
-    """Dense is timed twice, as an A/A control."""
+    ranks: int = 1
+    mode: ExecutionMode = "eager"
 
     @classmethod
     @abstractmethod
     def configured(cls, latency: LatencySection) -> list[Backend]:
-        """The backends of this kind that a configuration asks for."""
+        """The backends of this kind that a configuration times."""
 
     @property
     @abstractmethod
     def name(self) -> str:
-        """Folder of its results."""
+        """The folder of its results."""
 
     @property
     @abstractmethod
     def label(self) -> str:
-        """What ran a variant, in a few words for readers."""
+        """A short description for readers."""
+
+    @property
+    def has_aa_control(self) -> bool:
+        """Whether it times dense twice, as an A/A control."""
+        return False
 
     @property
     def reference(self) -> str:
-        """Name of the backend whose dense time its times are divided by."""
+        """Name of the backend by whose dense time its times are divided."""
         return self.name
 
     @abstractmethod
     def check(self, variant: Variant, device: str) -> None:
-        """Raises UnavailableError where this machine, or any, cannot run the variant."""
+        """Raises UnavailableError if the variant cannot run on this backend and machine."""
 
     @abstractmethod
     def layout(self, variant: Variant) -> Layout:
-        """How the variant is spread over ranks."""
+        """How the ranks divide the variant."""
 
     @abstractmethod
     def start(self, key: str, variant: Variant, resources: TimingResources) -> TimedRunner:
-        """Loads the variant; `key` names the runner within the session."""
+        """Loads the variant; `key` is the name of the runner within the session."""
 
     def threads(self, runtime: Runtime) -> int:
         """PyTorch threads of each rank."""
         return max(1, runtime.threads // self.ranks)
 
     def runs(self, variant: str) -> bool:
-        """Whether it is meant to run the variant of that name."""
+        """Whether it times the variant of that name."""
         return variant == REFERENCE or not self.dense_only
 
     def record(self) -> BackendRecord:
-        """Its description, as results carry it."""
+        """Its description in results."""
         return BackendRecord(
             name=self.name,
             kind=self.kind,

@@ -1,6 +1,7 @@
-"""The engine of `cqil`: on one device, or on several ranks; eager, as a CUDA graph, or compiled.
+"""The engine of `cqil`: on one device or several ranks; eager, as a CUDA graph, or compiled.
 
-On one device the layers of a group run fused in a few products, on ranks at the same time.
+On one device the layers of a group run fused in a few matrix products; on several ranks they run at
+the same time.
 """
 
 from __future__ import annotations
@@ -18,15 +19,17 @@ if TYPE_CHECKING:
     from benchmarks.latency.engine_spec import EngineSpec
     from benchmarks.latency.runners import TimedRunner
     from benchmarks.models.variants import Variant
+    from cqil.engine.parallel.worker_process import ProcessGroupBackend
 
-PROCESS_GROUP_BACKENDS = {"cpu": "gloo", "cuda": "nccl"}
-"""What ranks communicate over, by device."""
+PROCESS_GROUP_BACKENDS: dict[str, ProcessGroupBackend] = {"cpu": "gloo", "cuda": "nccl"}
+"""Device -> library that ranks communicate with."""
 MODE_LABELS = {"cuda_graph": "in a CUDA graph", "compiled": "compiled"}
+"""Mode of execution -> how labels describe it."""
 
 
 @dataclass(frozen=True)
 class EngineBackend(Backend):
-    """Variants with groups run group parallel, others tensor parallel."""
+    """One device, or ranks: group parallel for variants with groups, else tensor parallel."""
 
     kind: ClassVar[str] = "engine"
     ranks: int = 1
@@ -34,28 +37,33 @@ class EngineBackend(Backend):
 
     @classmethod
     def configured(cls, latency: LatencySection) -> list[Backend]:
+        """One device and each number of ranks, in each mode."""
         return [cls(ranks, mode) for mode in latency.modes for ranks in (1, *latency.ranks)]
 
     @property
     def name(self) -> str:
+        """Such as engine, ranks-2 or engine-compiled."""
         base = "engine" if self.ranks == 1 else f"ranks-{self.ranks}"
         return base if self.mode == "eager" else f"{base}-{self.mode}"
 
     @property
     def label(self) -> str:
+        """Such as: 2 ranks, compiled."""
         base = "one device" if self.ranks == 1 else f"{self.ranks} ranks"
         return base if self.mode == "eager" else f"{base}, {MODE_LABELS[self.mode]}"
 
     @property
     def reference(self) -> str:
-        """One device in the same mode."""
+        """The backend of one device in this mode."""
         return EngineBackend(1, self.mode).name
 
     @property
-    def has_aa_control(self) -> bool:  # type: ignore[override]
+    def has_aa_control(self) -> bool:
+        """True on one device."""
         return self.ranks == 1
 
     def check(self, variant: Variant, device: str) -> None:
+        """Raises UnavailableError where mode, ranks, layout or early exit cannot be had."""
         from benchmarks.runtime.device import device_count
         from cqil.engine.options import check_early_exit
 
@@ -64,9 +72,9 @@ class EngineBackend(Backend):
                 f"modes: {self.mode} is timed on CUDA, but device is {device}; use eager"
             )
         if self.ranks > (available := device_count(device)):
-            what = "CUDA devices" if device == "cuda" else "CPU cores"
+            unit = "CUDA devices" if device == "cuda" else "CPU cores"
             raise UnavailableError(
-                f"ranks: {self.ranks}, but this machine has {available} {what}; use fewer"
+                f"ranks: {self.ranks}, but this machine has {available} {unit}; use fewer"
             )
         try:
             check_early_exit(variant.early_exit, self.layout(variant), "eager")
@@ -74,6 +82,7 @@ class EngineBackend(Backend):
             raise UnavailableError(str(error)) from None
 
     def layout(self, variant: Variant) -> Layout:
+        """One device, or that of `layout_for`. Raises UnavailableError where ranks do not fit."""
         if self.ranks == 1:
             return ONE_DEVICE
         from cqil.modeling.checkpoints import read_config
@@ -82,6 +91,7 @@ class EngineBackend(Backend):
         return layout_for(variant.plan, self.ranks, heads)
 
     def start(self, key: str, variant: Variant, resources: TimingResources) -> TimedRunner:
+        """Loads an engine here, or one on each rank of a worker group of the session."""
         from benchmarks.latency.runners import SingleDeviceRunner, load_on_ranks
         from benchmarks.latency.shared_weights import share_weights
         from cqil.engine.parallel.worker_group import WorkerGroup
@@ -113,10 +123,11 @@ class EngineBackend(Backend):
 
 
 def layout_for(plan: LayerPlan, ranks: int, heads: int) -> Layout:
-    """Layers of the largest group side by side; the ranks that are left over share each layer.
+    """The layers of the largest group run side by side; tensor parallelism uses further ranks.
 
-    So CQIL where there are groups, tensor parallelism where there are none. Raises UnavailableError
-    where that does not use every rank, and where more ranks than `heads` would share a layer.
+    This is CQIL for a plan with groups, and tensor parallelism for one without. Raises
+    UnavailableError if it would leave ranks idle, and if more ranks than `heads`, the attention
+    heads of a layer, would share a layer.
     """
     group_size = max(map(len, (*plan.groups, *plan.prefill_groups)))
     if ranks % group_size:
@@ -124,10 +135,10 @@ def layout_for(plan: LayerPlan, ranks: int, heads: int) -> Layout:
             f"ranks: {ranks}, but the largest group has {group_size} members; use a multiple of "
             f"{group_size}"
         )
-    sharing = ranks // group_size
-    if sharing > heads:
+    tensor_parallel_size = ranks // group_size
+    if tensor_parallel_size > heads:
         raise UnavailableError(
-            f"ranks: {ranks}, so that {sharing} share each layer, but a layer has {heads} "
-            "attention heads; use fewer"
+            f"ranks: {ranks}, so that {tensor_parallel_size} share each layer, but a layer has "
+            f"{heads} attention heads; use fewer"
         )
-    return Layout(group_parallel_size=group_size, tensor_parallel_size=sharing)
+    return Layout(group_parallel_size=group_size, tensor_parallel_size=tensor_parallel_size)

@@ -1,4 +1,4 @@
-"""`generate` of Transformers with its defaults, for the dense model."""
+"""`generate` of Transformers with its default options, for the dense model."""
 
 from __future__ import annotations
 
@@ -17,35 +17,40 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TransformersBackend(Backend):
-    """What a user runs without this suite."""
+    """The speed that a user has without this suite."""
 
     kind: ClassVar[str] = "transformers"
-    dense_only: bool = True
+    dense_only: ClassVar[bool] = True
 
     @classmethod
     def configured(cls, latency: LatencySection) -> list[Backend]:
+        """Always one."""
         return [cls()]
 
     @property
     def name(self) -> str:
+        """Its kind."""
         return "transformers"
 
     @property
     def label(self) -> str:
+        """What runs: `generate`."""
         return "generate of Transformers"
 
     @property
     def reference(self) -> str:
-        """The engine's dense pass on one device."""
+        """The engine on one device."""
         return EngineBackend().name
 
     def check(self, variant: Variant, device: str) -> None:
-        """Any device that PyTorch runs on will do."""
+        """Every device can run it."""
 
     def layout(self, variant: Variant) -> Layout:
+        """One device."""
         return ONE_DEVICE
 
     def start(self, key: str, variant: Variant, resources: TimingResources) -> TimedRunner:
+        """Loads the dense model."""
         from benchmarks.latency.runners import TransformersRunner
         from benchmarks.models.load_model import load_dense
 

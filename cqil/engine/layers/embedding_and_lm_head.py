@@ -11,12 +11,12 @@ from transformers import LlamaConfig
 
 from cqil.engine.layers.matmul import matmul
 from cqil.engine.parallel.communicator import Communicator
-from cqil.engine.parallel.layout import Ranks, Shard
+from cqil.engine.parallel.layout import Ranks, Shard, slice_length
 from cqil.engine.weights.tensor_reader import WHOLE, TensorReader, read_weight
 
 
 class EmbeddingAndLMHead:
-    """A rank without an LM head has no embedding either; its input comes by message."""
+    """Both ends of the model. A rank without LM head has no embedding: its input is broadcast."""
 
     def __init__(
         self,
@@ -26,7 +26,7 @@ class EmbeddingAndLMHead:
         communicator: Communicator,
         read: TensorReader,
     ) -> None:
-        """`norm_weight_H` of the final norm; `shard` is the layout's `lm_head_shard` of this rank.
+        """`norm_weight_H`: of the final norm; `shard`: the layout's `lm_head_shard` of this rank.
 
         Raises ValueError for weights that are missing or not finite.
         """
@@ -38,7 +38,7 @@ class EmbeddingAndLMHead:
             return
         columns = self.shard[0].of(config.vocab_size)
         if config.tie_word_embeddings:
-            # Held once, as the LM head needs it; the embedding of a token is then a column.
+            # Stored once, as the LM head needs it; the embedding of a token is then a column.
             whole_HV = read_weight(read, "model.embed_tokens.weight").T.contiguous()
             self.embedding_VH, self.lm_head_HV = whole_HV.T, whole_HV[:, columns]
         else:
@@ -47,7 +47,7 @@ class EmbeddingAndLMHead:
 
     @property
     def weight_bytes(self) -> int:
-        """Bytes held; an LM head that is tied to the embedding counts once."""
+        """Bytes that this rank holds; an LM head that is tied to the embedding counts once."""
         tensors = (self.embedding_VH, self.lm_head_HV, self.norm_weight_H)
         storages = {
             tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
@@ -58,17 +58,17 @@ class EmbeddingAndLMHead:
 
     @property
     def step_bytes(self) -> int:
-        """Bytes that a decode step reads; the embedding's one row a token is not counted."""
+        """Bytes that a decode step reads; the embedding's single row of a token is not counted."""
         return 0 if self.lm_head_HV is None else self.lm_head_HV.nbytes
 
     def embed(self, ids_BT: torch.Tensor) -> torch.Tensor:
-        """[B, T, H]; without an embedding zeros, which a message overwrites."""
+        """[B, T, H]; zeros on a rank without an embedding, which a broadcast overwrites."""
         if self.embedding_VH is None:
             return self.norm_weight_H.new_zeros(*ids_BT.shape, self.config.hidden_size)
         return self.embedding_VH[ids_BT]
 
     def logits(self, x_BH: torch.Tensor) -> torch.Tensor | None:
-        """[B, V], gathered from all ranks that hold a piece; None without an LM head."""
+        """Logits [B, V], gathered from all ranks with a shard; None without an LM head."""
         if self.lm_head_HV is None:
             return None
         # The norm's weight cannot be folded into an LM head that is tied to the embedding.
@@ -80,8 +80,10 @@ class EmbeddingAndLMHead:
             return logits_BV
         width = -(-self.config.vocab_size // shard.count)
         padded_BV = F.pad(logits_BV, (0, width - logits_BV.shape[1]))
-        pieces = self.communicator.all_gather(padded_BV.contiguous(), ranks)
+        shards_BV = self.communicator.all_gather(padded_BV.contiguous(), ranks)
         columns = (Shard(i, shard.count).of(self.config.vocab_size) for i in range(shard.count))
-        return torch.cat(
-            [piece[:, : c.stop - c.start] for piece, c in zip(pieces, columns, strict=True)], 1
-        )
+        unpadded_BV = [
+            shard_BV[:, : slice_length(part)]
+            for shard_BV, part in zip(shards_BV, columns, strict=True)
+        ]
+        return torch.cat(unpadded_BV, 1)

@@ -1,4 +1,4 @@
-"""A ladder on one rank: while half a layer computes, the output of the half before is summed.
+"""A ladder on one rank: while half a layer computes, the output of the previous half is summed.
 
 Shape suffixes: B sequences, T tokens, H hidden size, N = B x T, D head size.
 """
@@ -25,10 +25,10 @@ class PendingSum(NamedTuple):
 
 
 class LadderRunner:
-    """Layers one after another, as `LadderResidual`: r_i = r_{i-1} + m_i(r_{i-2})."""
+    """Layers in order, with the maths of `LadderResidual`: r_i = r_{i-1} + m_i(r_{i-2})."""
 
     def __init__(self, layers: Sequence[StageRunner], communicator: Communicator) -> None:
-        """Each stage is one layer, and every rank that shares it knows its input."""
+        """`layers`: stages of one layer each; every rank that shares a layer knows its input."""
         self.layers, self.communicator = layers, communicator
 
     def __call__(
@@ -38,7 +38,7 @@ class LadderRunner:
         sin_BTD: torch.Tensor,
         context: AttentionContext,
     ) -> torch.Tensor:
-        """[B, T, H] -> [B, T, H]. A half layer reads the stream without the sum under way."""
+        """[B, T, H] -> [B, T, H]. A half layer reads the stream without the pending sum."""
         x_NH, pending = x_BTH.flatten(0, 1), None
         for layer in self.layers:
             output_1NH = layer.attend(x_NH.view_as(x_BTH), cos_BTD, sin_BTD, context)
@@ -52,13 +52,13 @@ class LadderRunner:
     def _next(
         self, x_NH: torch.Tensor, pending: PendingSum | None, output_NH: torch.Tensor, ranks: Ranks
     ) -> tuple[torch.Tensor, PendingSum]:
-        """Starts the sum of `output_NH` before it waits for the pending one."""
+        """The stream with the pending sum, and the sum of `output_NH`, which starts first."""
         work = self.communicator.all_reduce(output_NH, ranks, async_op=True) if ranks else None
         return _added(x_NH, pending), PendingSum(output_NH, work)
 
 
 def _added(x_NH: torch.Tensor, pending: PendingSum | None) -> torch.Tensor:
-    """The stream with the pending sum in it, once that is done."""
+    """The stream plus the pending sum, for which it waits."""
     if pending is None:
         return x_NH
     if pending.work is not None:
@@ -67,9 +67,10 @@ def _added(x_NH: torch.Tensor, pending: PendingSum | None) -> torch.Tensor:
 
 
 LayerRunner = StageRunner | LadderRunner
+"""What runs one stage, or the stages of one ladder."""
 
 
 def stage_runners(runners: Iterable[LayerRunner]) -> Iterator[StageRunner]:
-    """The stages, those of ladders included."""
+    """The runners of single stages, those within ladders included."""
     for runner in runners:
         yield from runner.layers if isinstance(runner, LadderRunner) else (runner,)

@@ -1,4 +1,4 @@
-"""One rank's part of one stage over packed weights: the maths of `LayerGroup` in few products.
+"""One rank's part of one stage over packed weights: the maths of a stage in few products.
 
 Shape suffixes: B sequences, T tokens, H hidden size, P layers whose attention this rank computes,
 J layers whose MLP it computes, I attentions that those read, N = B x T, D head size, Q and K query
@@ -28,7 +28,7 @@ def apply_rotary(
 
 
 class StageRunner:
-    """Runs one stage. It checks nothing: shapes are checked when weights are packed."""
+    """Runs one stage. It checks no shapes: that is done when weights are packed."""
 
     def __init__(
         self,
@@ -40,20 +40,20 @@ class StageRunner:
         communicator: Communicator,
         like: torch.Tensor,
     ) -> None:
-        """`eps`: of the RMS norms. `like`: a tensor of the weights' type and device."""
+        """`eps`: of the RMS norms; `like`: a tensor of the weights' dtype and device."""
         self.stage, self.attention, self.mlp = stage, attention, mlp
         self.heads, self.eps, self.communicator = heads, eps, communicator
         dataflow = stage.dataflow
         self.layers = tuple(dataflow.attentions[a] for a in stage.attentions)
         """Original indices of the layers whose attention runs here."""
-        # The MLPs find this rank's attentions first, then those received from other ranks.
+        # This rank's attentions come first, then those received from other ranks.
         available = [*stage.attentions, *(a for a, _ in stage.receives)]
         reads = [[dataflow.mlp_reads_attention[m][a] for a in available] for m in stage.mlps]
         one_to_one = [[i == j for i in range(len(available))] for j in range(len(available))]
-        plain = stage.only_sum_is_read or reads == one_to_one
-        self.reads_JI = None if plain else like.new_tensor(reads)
-        weights = [dataflow.attention_weight_in_sum[a] for a in stage.attentions]
-        self.weights_P = None if set(weights) <= {1} else like.new_tensor(weights)
+        no_mixing = stage.only_sum_is_read or reads == one_to_one
+        self.reads_JI = None if no_mixing else like.new_tensor(reads)
+        sum_weights = [dataflow.attention_weight_in_sum[a] for a in stage.attentions]
+        self.sum_weights_P = None if set(sum_weights) <= {1} else like.new_tensor(sum_weights)
 
     def __call__(
         self,
@@ -62,7 +62,7 @@ class StageRunner:
         sin_BTD: torch.Tensor,
         context: AttentionContext,
     ) -> torch.Tensor:
-        """[B, T, H] -> [B, T, H], the parts of other ranks included."""
+        """[B, T, H] -> [B, T, H]: the output of the stage, summed over ranks."""
         stage, x_NH = self.stage, x_BTH.flatten(0, 1)
         if stage.broadcast_input:
             x_NH = x_NH.contiguous()
@@ -86,7 +86,10 @@ class StageRunner:
         sin_BTD: torch.Tensor,
         context: AttentionContext,
     ) -> torch.Tensor | None:
-        """[P, N, H] of this shard; [1, N, H] where only the sum over layers matters."""
+        """Attention outputs [P, N, H] of this shard; [1, N, H] where only their sum is read.
+
+        None on a rank that computes no attention of the stage.
+        """
         w = self.attention
         if w is None:
             return None
@@ -101,13 +104,13 @@ class StageRunner:
         query_heads = heads.shape[1] - 2 * kv_heads
         q_BQTD, k_BKTD, v_BKTD = heads.split((query_heads, kv_heads, kv_heads), dim=1)
         q_BQTD, k_BKTD = (apply_rotary(part, cos_BTD, sin_BTD) for part in (q_BQTD, k_BKTD))
-        mixed_BQTD = context.attend(self.layers, self.heads, q_BQTD, k_BKTD, v_BKTD)
-        mixed_PNA = (
-            mixed_BQTD.view(batch, layers, -1, tokens, self.heads.head_dim)
+        attended_BQTD = context.attend(self.layers, self.heads, q_BQTD, k_BKTD, v_BKTD)
+        attended_PNA = (
+            attended_BQTD.view(batch, layers, -1, tokens, self.heads.head_dim)
             .permute(1, 0, 3, 2, 4)
             .reshape(layers, batch * tokens, width)
         )
-        out_PNH = batched_matmul(mixed_PNA, w.out_PAH)
+        out_PNH = batched_matmul(attended_PNA, w.out_PAH)
         if w.out_bias_PH is not None:
             out_PNH = out_PNH + w.out_bias_PH[:, None]
         if self.stage.only_sum_is_read and layers > 1:
@@ -121,7 +124,7 @@ class StageRunner:
         sin_BTD: torch.Tensor,
         context: GrowingContext,
     ) -> None:
-        """Caches keys and values of states [B, T, H], and computes nothing else."""
+        """Caches keys and values of the states [B, T, H], and computes nothing else."""
         w, (batch, tokens, hidden) = self.attention, x_BTH.shape
         if w is None:
             return
@@ -139,28 +142,27 @@ class StageRunner:
     def _exchange(
         self, attention_PNH: torch.Tensor | None, x_NH: torch.Tensor
     ) -> tuple[torch.Tensor, PendingMessages]:
-        """Attentions [I, N, H] that MLPs read, this rank's first; and messages not yet sent."""
+        """Attentions [I, N, H] that this rank's MLPs read, and messages that may be unsent."""
         stage = self.stage
-        received = [torch.empty_like(x_NH) for _ in stage.receives]
-        receives = [(box, peer) for box, (_, peer) in zip(received, stage.receives, strict=True)]
+        receives = [(torch.empty_like(x_NH), peer) for _, peer in stage.receives]
         sends = []
         if attention_PNH is not None:
-            place = {a: i for i, a in enumerate(stage.attentions)}
-            sends = [(attention_PNH[place[a]], peer) for a, peer in stage.sends]
+            index_of = {a: i for i, a in enumerate(stage.attentions)}
+            sends = [(attention_PNH[index_of[a]], peer) for a, peer in stage.sends]
         pending = self.communicator.exchange(receives, sends)
         pending.wait_received()
         parts = [] if attention_PNH is None else [attention_PNH]
-        if received:
-            parts.append(torch.stack(received))
+        if receives:
+            parts.append(torch.stack([received_NH for received_NH, _ in receives]))
         if len(parts) == 1:
             return parts[0], pending
         return torch.cat([x_NH.new_empty(0, *x_NH.shape), *parts]), pending
 
     def _weighted_sum(self, attention_PNH: torch.Tensor) -> torch.Tensor:
-        """[N, H]: this rank's attentions, each as often as the stage's sum holds it."""
-        if self.weights_P is None:
+        """[N, H]: the sum of this rank's attentions under `attention_weight_in_sum`."""
+        if self.sum_weights_P is None:
             return attention_PNH.sum(0) if len(attention_PNH) > 1 else attention_PNH[0]
-        return torch.einsum("p,pnh->nh", self.weights_P, attention_PNH)
+        return torch.einsum("p,pnh->nh", self.sum_weights_P, attention_PNH)
 
     def _mlp(self, x_NH: torch.Tensor, available_INH: torch.Tensor) -> torch.Tensor:
         """[N, H]: the sum of this rank's MLPs."""
@@ -172,7 +174,7 @@ class StageRunner:
         return self.feed_forward(x_NH + read_JNH)
 
     def feed_forward(self, h_JNH: torch.Tensor) -> torch.Tensor:
-        """[J, N, H], or [1, N, H] for all -> [N, H]: the sum of the MLPs of this shard."""
+        """[J, N, H] -> [N, H]: the sum of this shard's MLPs; [1, N, H] is the input of all."""
         w = self.mlp
         assert w is not None
         x_JNH = F.rms_norm(h_JNH, h_JNH.shape[-1:], eps=self.eps)

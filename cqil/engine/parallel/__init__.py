@@ -1,1 +1,1 @@
-"""Several ranks: who computes what, what they send each other, and the processes themselves."""
+"""What several ranks need: who computes what, what they send, and the rank processes."""

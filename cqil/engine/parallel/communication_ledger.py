@@ -1,7 +1,7 @@
 """The communication ledger: messages and bytes of one rank, counted and predicted.
 
-The communicator counts what it sends; the prediction knows only the plan, the layout and the sizes
-of the model. Tests hold the two equal. Imports no torch.
+The communicator counts what it sends. The prediction knows only the plan, the layout and the sizes
+of the model; tests compare the two. Imports no torch.
 """
 
 from __future__ import annotations
@@ -30,36 +30,40 @@ class LedgerEntry(NamedTuple):
 
 @dataclass
 class CommunicationLedger:
-    """How often each kind of message was seen."""
+    """How many messages of each kind, number of ranks and size there were."""
 
     entries: Counter[LedgerEntry] = field(default_factory=Counter)
 
     def add(self, kind: CommunicationKind, ranks: int, size: int) -> None:
+        """Counts one message of `size` bytes."""
         self.entries[LedgerEntry(kind, ranks, size)] += 1
 
     def times(self, steps: int) -> CommunicationLedger:
         """The same messages, `steps` times."""
-        return CommunicationLedger(Counter({entry: n * steps for entry, n in self.entries.items()}))
+        counts = {entry: count * steps for entry, count in self.entries.items()}
+        return CommunicationLedger(Counter(counts))
 
     @property
     def collectives(self) -> int:
         """Number of collective operations."""
-        return sum(n for e, n in self.entries.items() if e.kind not in ("send", "receive"))
+        return sum(self.entries.values()) - self.messages
 
     @property
     def messages(self) -> int:
         """Number of point-to-point messages."""
-        return sum(n for e, n in self.entries.items() if e.kind in ("send", "receive"))
+        return sum(
+            count for entry, count in self.entries.items() if entry.kind in ("send", "receive")
+        )
 
     @property
     def bytes(self) -> int:
-        """Bytes of all messages."""
-        return sum(n * entry.size for entry, n in self.entries.items())
+        """Bytes of all collectives and messages."""
+        return sum(count * entry.size for entry, count in self.entries.items())
 
 
 @dataclass(frozen=True)
 class MessageSizes:
-    """What the size of a message depends on."""
+    """Sizes of the model and its elements that the bytes of a message depend on."""
 
     hidden: int
     vocabulary: int
@@ -86,18 +90,19 @@ def _ledger_of(
     batch: int,
     tokens: int,
 ) -> CommunicationLedger:
-    ledger, state = CommunicationLedger(), batch * tokens * sizes.hidden * sizes.itemsize
+    """The ledger of one forward pass of `tokens` tokens a sequence."""
+    ledger, state_bytes = CommunicationLedger(), batch * tokens * sizes.hidden * sizes.itemsize
     for stage in stages:
         if stage is None:
             continue
         attentions = 1 if stage.only_sum_is_read else len(stage.attentions)
-        _add(ledger, "broadcast", stage.broadcast_input, state)
-        _add(ledger, "all_reduce", stage.reduce_attention, attentions * state)
+        _add(ledger, "broadcast", stage.broadcast_input, state_bytes)
+        _add(ledger, "all_reduce", stage.reduce_attention, attentions * state_bytes)
         for _ in stage.sends:
-            ledger.add("send", 2, state)
+            ledger.add("send", 2, state_bytes)
         for _ in stage.receives:
-            ledger.add("receive", 2, state)
-        _add(ledger, "all_reduce", stage.reduce_output, state)
+            ledger.add("receive", 2, state_bytes)
+        _add(ledger, "all_reduce", stage.reduce_output, state_bytes)
     if (head := layout.lm_head_shard(rank)) is not None and len(head[1]) > 1:
         # Pieces that differ by one column travel in buffers of the larger size.
         columns = -(-sizes.vocabulary // head[0].count)

@@ -17,16 +17,16 @@ Message = tuple[torch.Tensor, int]
 
 
 def check_rank(layout: Layout, rank: int) -> None:
-    """Raises ValueError unless `rank` is this process's own in a world of the layout's size."""
+    """Raises ValueError unless this process is `rank`, and the layout has such a rank."""
     if not 0 <= rank < layout.world_size:
         raise ValueError(f"rank: {rank} is not one of the layout's {layout.world_size} ranks")
     if layout.world_size > 1 and dist.is_initialized() and rank != dist.get_rank():
-        raise ValueError(f"rank: {rank}, but this process is rank {dist.get_rank()}; give its own")
+        raise ValueError(f"rank: {rank}, but this process is rank {dist.get_rank()}; give that")
 
 
 @cache
 def _group(ranks: Ranks) -> dist.ProcessGroup:
-    """Made once and kept: all ranks of the world call this in the same order."""
+    """The process group of some ranks. All ranks must make their groups in one order."""
     world = dist.group.WORLD
     assert world is not None
     if ranks == tuple(range(world.size())):
@@ -35,13 +35,13 @@ def _group(ranks: Ranks) -> dist.ProcessGroup:
 
 
 def _timeout(world: dist.ProcessGroup) -> timedelta:
-    """How long the world waits for a rank. Without being told, other groups wait half an hour."""
+    """How long the world waits for a rank; the default of a new group is half an hour."""
     device = torch.device("cuda" if dist.get_backend() == "nccl" else "cpu")
     return world._get_backend(device).options._timeout
 
 
 class Communicator:
-    """Sums, broadcasts and messages in place. One device needs none, and makes none of these."""
+    """Communicates by the library of torch.distributed, NCCL or gloo. One device needs no calls."""
 
     def __init__(self, layout: Layout) -> None:
         """Raises ValueError where the world has another size than the layout."""
@@ -60,27 +60,31 @@ class Communicator:
     def all_reduce(
         self, tensor: torch.Tensor, ranks: Ranks, async_op: bool = False
     ) -> dist.Work | None:
-        """With `async_op` what to wait for; None where the sum is there already."""
+        """Sums the tensor over `ranks`, in place.
+
+        With `async_op` it returns what to wait for, or None where the sum is complete already.
+        """
         self.ledger.add("all_reduce", len(ranks), tensor.nbytes)
         return dist.all_reduce(tensor, group=_group(ranks), async_op=async_op)
 
     def broadcast(self, tensor: torch.Tensor, ranks: Ranks) -> None:
-        """From the first of `ranks`."""
+        """Overwrites the tensor by that of the first of `ranks`."""
         self.ledger.add("broadcast", len(ranks), tensor.nbytes)
         dist.broadcast(tensor, src=ranks[0], group=_group(ranks))
 
     def all_gather(self, tensor: torch.Tensor, ranks: Ranks) -> list[torch.Tensor]:
-        """Tensors of one shape, one of each rank."""
+        """The tensor of each rank, in order of `ranks`; all have one shape."""
         self.ledger.add("all_gather", len(ranks), tensor.nbytes)
         parts = [torch.empty_like(tensor) for _ in ranks]
         dist.all_gather(parts, tensor, group=_group(ranks))
         return parts
 
     def exchange(self, receives: Sequence[Message], sends: Sequence[Message]) -> PendingMessages:
-        """Starts all at once: receivers compute on until they need what was sent."""
-        for kind, messages in (("receive", receives), ("send", sends)):
-            for tensor, _ in messages:
-                self.ledger.add(kind, 2, tensor.nbytes)  # type: ignore[arg-type]
+        """Starts all messages at once; tensors to receive are filled once they have arrived."""
+        for tensor, _ in receives:
+            self.ledger.add("receive", 2, tensor.nbytes)
+        for tensor, _ in sends:
+            self.ledger.add("send", 2, tensor.nbytes)
         operations = [dist.P2POp(dist.irecv, tensor, peer) for tensor, peer in receives]
         operations += [dist.P2POp(dist.isend, tensor, peer) for tensor, peer in sends]
         works = dist.batch_isend_irecv(operations) if operations else []
@@ -88,24 +92,26 @@ class Communicator:
 
 
 class PendingMessages:
-    """Messages under way. Gloo gives a handle a message, NCCL one for all."""
+    """Messages on their way. Gloo returns a handle for each, NCCL one for all."""
 
     def __init__(self, works: list[dist.Work], receives: int) -> None:
-        self._arriving, self._leaving = works[:receives], works[receives:]
+        self._receiving, self._sending = works[:receives], works[receives:]
 
     def wait_received(self) -> None:
-        for work in self._arriving:
+        """Waits until every tensor to receive is filled."""
+        for work in self._receiving:
             work.wait()
 
     def wait_sent(self) -> None:
-        for work in self._leaving:
+        """Waits until every sent tensor may be overwritten."""
+        for work in self._sending:
             work.wait()
 
 
 class StarCommunicator(Communicator):
-    """Sums are collected by the first rank and sent back, one message at a time.
+    """The first rank receives all tensors, sums them and sends the sum back.
 
-    On few cores gloo's all-reduce wakes more threads than there are cores; this does not.
+    Gloo's all-reduce wakes more threads than a small machine has cores; this does not.
     """
 
     def all_reduce(self, tensor: torch.Tensor, ranks: Ranks, async_op: bool = False) -> None:
@@ -115,38 +121,38 @@ class StarCommunicator(Communicator):
             dist.send(tensor, ranks[0])
             dist.recv(tensor, ranks[0])
             return
-        box = torch.empty_like(tensor)
+        received = torch.empty_like(tensor)
         for rank in others:
-            dist.recv(box, rank)
-            tensor += box
+            dist.recv(received, rank)
+            tensor += received
         for rank in others:
             dist.send(tensor, rank)
 
 
 class SymmMemCommunicator(Communicator):
-    """One-shot all-reduce over symmetric memory: each rank reads what the others hold (CUDA)."""
+    """One-shot all-reduce over symmetric memory: each rank reads the others' buffers (CUDA)."""
 
     def __init__(self, layout: Layout) -> None:
         super().__init__(layout)
-        self._boxes: dict[tuple[Ranks, torch.Size, torch.dtype], torch.Tensor] = {}
+        self._buffers: dict[tuple[Ranks, torch.Size, torch.dtype], torch.Tensor] = {}
 
     def all_reduce(self, tensor: torch.Tensor, ranks: Ranks, async_op: bool = False) -> None:
-        import torch.distributed._symmetric_memory as symmetric
+        import torch.distributed._symmetric_memory as symm_mem
 
         self.ledger.add("all_reduce", len(ranks), tensor.nbytes)
         group = _group(ranks).group_name
         key = (ranks, tensor.shape, tensor.dtype)
-        if key not in self._boxes:
-            self._boxes[key] = symmetric.empty(
+        if key not in self._buffers:
+            self._buffers[key] = symm_mem.empty(
                 *tensor.shape, dtype=tensor.dtype, device=tensor.device
             )
-            symmetric.rendezvous(self._boxes[key], group)
-        box = self._boxes[key].copy_(tensor)
-        tensor.copy_(torch.ops.symm_mem.one_shot_all_reduce(box, "sum", group))
+            symm_mem.rendezvous(self._buffers[key], group)
+        buffer = self._buffers[key].copy_(tensor)
+        tensor.copy_(torch.ops.symm_mem.one_shot_all_reduce(buffer, "sum", group))
 
 
-class SilentCommunicator(Communicator):
-    """Sends nothing: the bound that no interconnect can beat. What the engine computes is wrong."""
+class NoOpCommunicator(Communicator):
+    """Sends nothing, so the engine's output is wrong. No interconnect can make a step faster."""
 
     def all_reduce(self, tensor: torch.Tensor, ranks: Ranks, async_op: bool = False) -> None:
         pass
@@ -165,6 +171,6 @@ COMMUNICATORS: dict[str, type[Communicator]] = {
     "default": Communicator,
     "star": StarCommunicator,
     "symm_mem": SymmMemCommunicator,
-    "none": SilentCommunicator,
+    "none": NoOpCommunicator,
 }
-"""By the name that `EngineOptions.communicator` takes."""
+"""Value of `EngineOptions.communicator` -> class."""

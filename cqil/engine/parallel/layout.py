@@ -1,4 +1,4 @@
-"""How a plan is spread over ranks: CQIL, tensor parallelism and both together are one layout.
+"""How a plan is spread over ranks, as one type for CQIL, tensor parallelism and both together.
 
 Ranks form a grid. Along one axis they run different layers of a group at the same time (group
 parallel); along the other they share every layer (tensor parallel). So
@@ -23,8 +23,13 @@ class Shard:
     count: int = 1
 
     def of(self, length: int) -> slice:
-        """This piece of `length` things; pieces are as equal as possible."""
+        """The indices of this piece among `length`; pieces are as equal as possible."""
         return slice(self.index * length // self.count, (self.index + 1) * length // self.count)
+
+
+def slice_length(part: slice) -> int:
+    """Number of indices in a slice that `Shard.of` returns."""
+    return part.stop - part.start
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,11 +80,12 @@ class Layout:
 
     @property
     def all_ranks(self) -> Ranks:
+        """Every rank, in order."""
         return tuple(range(self.world_size))
 
     @property
     def process_groups(self) -> list[Ranks]:
-        """Every set of ranks that some collective joins, in the order in which all create them."""
+        """Every set of ranks that runs collectives, in the order in which ranks create groups."""
         groups = [self.tensor_parallel_ranks(g) for g in range(self.group_parallel_size)]
         groups += [self.group_parallel_ranks(t) for t in range(self.tensor_parallel_size)]
         distinct = dict.fromkeys([*groups, self.all_ranks])

@@ -1,7 +1,7 @@
 """What each rank computes and sends in each stage of a plan. Imports no torch.
 
-The engine runs these stages, the communication ledger and the cost model read them, so what is
-predicted cannot drift from what is run.
+The engine runs these stages, and the communication ledger and the cost model read them. So what is
+predicted and what is run cannot differ.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Owners = dict[LayerPart, int]
 
 @dataclass(frozen=True, kw_only=True)
 class RankStage:
-    """What one rank does in one stage. An empty tuple of ranks: there is no such message."""
+    """What one rank does in one stage. Where a field of ranks is empty, nothing is communicated."""
 
     dataflow: StageDataflow
     attentions: tuple[int, ...]
@@ -32,7 +32,7 @@ class RankStage:
     mlps: tuple[int, ...]
     """Indices into `dataflow.mlps` that this rank computes."""
     shard: Shard
-    """The piece of each of these layers that this rank holds."""
+    """The piece of each layer that this rank holds."""
     broadcast_input: Ranks
     """The first of these broadcasts the stage's input to the others."""
     reduce_attention: Ranks
@@ -59,9 +59,9 @@ def stages_of_rank(
 ) -> tuple[list[RankStage | None], list[list[RankStage | None]]]:
     """The rank's stages for the prompt, and for decoding under each plan; None where it is idle.
 
-    The plans share one cache, so a layer stays on the rank that the first of them gives it. Raises
-    ValueError for a stage with more layers than `group_parallel_size`, and where a layer would have
-    to move to another rank, or stand in a ladder away from group-parallel rank 0.
+    All plans share one cache, so a layer stays on the rank that the first plan gives it to. Raises
+    ValueError where a stage has more members than `group_parallel_size`, where a layer would move
+    to another rank, and where a ladder has a layer that is not on group-parallel rank 0.
     """
     owners: Owners = {}
     for plan in plans:
@@ -90,8 +90,8 @@ def _assign(stages: Stages, layout: Layout, owners: Owners) -> None:
             )
         ungrouped = len(stage) == 1 or size == 1
         everywhere = ungrouped and layout.ungrouped_layers != "rank0" and size > 1
-        for place, parts in enumerate(parts_of(stage)):
-            owner = EVERY_RANK if everywhere else 0 if ungrouped else place
+        for member_index, parts in enumerate(parts_of(stage)):
+            owner = EVERY_RANK if everywhere else 0 if ungrouped else member_index
             for part in parts:
                 if (owners.setdefault(part, owner) == EVERY_RANK) != (owner == EVERY_RANK):
                     raise ValueError(
@@ -103,7 +103,10 @@ def _assign(stages: Stages, layout: Layout, owners: Owners) -> None:
 def _rank_stages(
     stages: Stages, plan: LayerPlan, layout: Layout, rank: int, owners: Owners
 ) -> list[RankStage | None]:
-    """Follows which ranks know the stage's input: group-parallel rank 0 only, or all."""
+    """The rank's stages for the prompt or for decoding; None where it is idle.
+
+    Only group-parallel rank 0 may know the input of a stage; a broadcast then precedes the stage.
+    """
     known_everywhere = layout.group_parallel_size == 1 or layout.ungrouped_layers != "rank0"
     rank_stages: list[RankStage | None] = []
     for stage in stages:
@@ -170,7 +173,7 @@ def _bypass_messages(
     layout: Layout,
     rank: int,
 ) -> tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]:
-    """Attentions that a rank sends to, and receives from, ranks of its tensor-parallel place."""
+    """The rank's `sends` and `receives`; its peers have the same tensor-parallel rank."""
     group_rank, peers = layout.group_parallel_rank(rank), layout.group_parallel_ranks(rank)
     remote_reads = sorted(
         {  # (attention, group-parallel rank that reads it but does not compute it)
@@ -186,5 +189,5 @@ def _bypass_messages(
 
 
 def _if_several(ranks: Ranks) -> Ranks:
-    """No message is needed where one rank holds everything."""
+    """The ranks, or none where there is only one: it needs no message."""
     return ranks if len(ranks) > 1 else ()

@@ -1,1 +1,1 @@
-"""From safetensors to the packed weights that stages multiply with."""
+"""From a checkpoint to packed weights: readers of tensors, checks and packing."""

@@ -1,4 +1,4 @@
-"""What a checkpoint must hold before an engine can load it; every fault is one line."""
+"""Checks of a checkpoint before an engine loads it; every error is one line."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def check_config(config: LlamaConfig) -> None:
 
 
 def check_checkpoint(path: str, plan: LayerPlan | Schedule, layout: Layout) -> None:
-    """Raises ValueError with one line for all that would stop a rank, before any is started.
+    """Raises ValueError for whatever would stop a rank, before any rank starts.
 
-    That is a plan for another depth, a stage larger than the layout, a kind of LLaMA that the
-    engine does not compute, tensors that are missing, of another shape than the configuration
-    says, or not finite. Reads the weights once.
+    That is: a plan for another depth, a stage that does not fit the layout, a LLaMA that the engine
+    does not support, and weights that are missing, not finite or of another shape than
+    `config.json` says. Reads all weights once.
     """
     config, plans = read_config(path), plan.plans if isinstance(plan, Schedule) else (plan,)
     plans[0].check_depth(config.num_hidden_layers)
@@ -56,18 +56,18 @@ def weight_shapes(config: LlamaConfig, plan: LayerPlan) -> dict[str, tuple[int, 
     hidden, intermediate = config.hidden_size, config.intermediate_size
     assert config.num_key_value_heads is not None
     assert config.head_dim is not None
-    queries = config.num_attention_heads * config.head_dim
-    keys = config.num_key_value_heads * config.head_dim
+    query_rows = config.num_attention_heads * config.head_dim
+    kv_rows = config.num_key_value_heads * config.head_dim
     shapes: dict[str, tuple[int, ...]] = {"model.norm.weight": (hidden,)}
     vocabulary = ["model.embed_tokens"] + ["lm_head"] * (not config.tie_word_embeddings)
     shapes |= {f"{name}.weight": (config.vocab_size, hidden) for name in vocabulary}
     parts = {
         "input_layernorm": (hidden,),
         "post_attention_layernorm": (hidden,),
-        "self_attn.q_proj": (queries, hidden),
-        "self_attn.k_proj": (keys, hidden),
-        "self_attn.v_proj": (keys, hidden),
-        "self_attn.o_proj": (hidden, queries),
+        "self_attn.q_proj": (query_rows, hidden),
+        "self_attn.k_proj": (kv_rows, hidden),
+        "self_attn.v_proj": (kv_rows, hidden),
+        "self_attn.o_proj": (hidden, query_rows),
         "mlp.gate_proj": (intermediate, hidden),
         "mlp.up_proj": (intermediate, hidden),
         "mlp.down_proj": (hidden, intermediate),

@@ -1,10 +1,10 @@
-"""One rank's weights of a stage, packed so that p layers cost about as many products as one.
+"""One rank's weights of a stage, packed so that P layers need about as many products as one.
 
 Norm weights are folded into the projections that follow them, so layers that share an input share
 its norm. Q, K and V of all layers are one product. Attention outputs and MLP inputs differ from
-layer to layer and are batched. Down projections lie side by side, so their sum is one product.
-Weights lie input by output: for one token, CPUs multiply that layout up to 1.8 times faster. A rank
-reads its own heads and columns only.
+layer to layer and are batched. Down projections are concatenated, so their sum is one product.
+Weights are stored input by output: for one token, CPUs multiply that up to 1.8 times faster. A rank
+reads the heads and columns that it computes, and no others.
 
 Shape suffixes: P layers, H hidden size, A query heads x head size, O columns of Q, K and V of all
 layers, G gate and up of one layer, M intermediate size of all layers.
@@ -18,8 +18,9 @@ from dataclasses import dataclass
 import torch
 
 from cqil.engine.parallel.attention_heads import AttentionHeads
-from cqil.engine.parallel.layout import Shard
+from cqil.engine.parallel.layout import Shard, slice_length
 from cqil.engine.weights.tensor_reader import WHOLE, TensorReader, read_weight
+from cqil.modeling.precision import at_least_float32
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def pack_attention(
 ) -> AttentionWeights:
     """The attentions of `layers`, with this rank's `heads`.
 
-    Output biases belong to the `first` shard alone, since shards are summed. Raises ValueError for
+    Only the `first` shard has the output biases, since shards are summed. Raises ValueError for
     weights that are missing or not finite.
     """
     names = [f"model.layers.{layer}" for layer in layers]
@@ -69,12 +70,12 @@ def pack_attention(
     transposed = (
         read_weight(read, f"{name}.weight", WHOLE, heads.query_rows).T for name in outputs
     )
-    columns = sum(_length(rows) for *_, rows in projections)
-    width = _length(heads.query_rows)
+    columns = sum(slice_length(rows) for *_, rows in projections)
+    width = slice_length(heads.query_rows)
     return AttentionWeights(
-        qkv_HO=_side_by_side(folded, columns, dim=1),
+        qkv_HO=_concatenated(folded, columns, dim=1),
         qkv_bias_O=_joined([read(f"{name}.bias", rows) for _, name, rows in projections]),
-        out_PAH=_side_by_side(transposed, len(names) * width, dim=0).unflatten(
+        out_PAH=_concatenated(transposed, len(names) * width, dim=0).unflatten(
             0, (len(names), width)
         ),
         out_bias_PH=_stacked([read(f"{name}.bias") if first else None for name in outputs]),
@@ -97,11 +98,11 @@ def pack_mlp(
         [read(f"{name}.bias") if shard.index == 0 else None for name in down_projections]
     )
     return MlpWeights(
-        gate_up_PHG=_side_by_side(gate_up, len(names) * hidden, dim=0).unflatten(
+        gate_up_PHG=_concatenated(gate_up, len(names) * hidden, dim=0).unflatten(
             0, (len(names), hidden)
         ),
         gate_up_bias_PG=_stacked([_gate_up_bias(name, columns, read) for name in names]),
-        down_MH=_side_by_side(down, len(names) * _length(columns), dim=0),
+        down_MH=_concatenated(down, len(names) * slice_length(columns), dim=0),
         down_bias_H=None if down_bias is None else down_bias.sum(0),
     )
 
@@ -111,7 +112,7 @@ def _gate_up(name: str, columns: slice, read: TensorReader) -> torch.Tensor:
     norm_weight_H = read_weight(read, f"{name}.post_attention_layernorm.weight")
     projections = [f"{name}.mlp.{part}_proj.weight" for part in ("gate", "up")]
     folded = (_folded(read_weight(read, p, columns, WHOLE), norm_weight_H) for p in projections)
-    return _side_by_side(folded, 2 * _length(columns), dim=1)
+    return _concatenated(folded, 2 * slice_length(columns), dim=1)
 
 
 def _gate_up_bias(name: str, columns: slice, read: TensorReader) -> torch.Tensor | None:
@@ -119,19 +120,17 @@ def _gate_up_bias(name: str, columns: slice, read: TensorReader) -> torch.Tensor
     return _joined([read(f"{name}.mlp.{part}_proj.bias", columns) for part in ("gate", "up")])
 
 
-def _length(part: slice) -> int:
-    return part.stop - part.start
-
-
 def _folded(weight_OH: torch.Tensor, norm_weight_H: torch.Tensor) -> torch.Tensor:
-    """[H, O]: multiplied in at least float32, then rounded once."""
-    exact = torch.promote_types(weight_OH.dtype, torch.float32)
-    return (weight_OH.to(exact) * norm_weight_H.to(exact)).to(weight_OH.dtype).T
+    """[H, O]: the product of both, rounded once."""
+    folded_OH = at_least_float32(weight_OH) * at_least_float32(norm_weight_H)
+    return folded_OH.to(weight_OH.dtype).T
 
 
-def _side_by_side(parts: Iterable[torch.Tensor], length: int, dim: int) -> torch.Tensor:
-    """Parts along `dim`, `length` in all. Each is dropped before the next is made, so that packing
-    takes little memory beside its result."""
+def _concatenated(parts: Iterable[torch.Tensor], length: int, dim: int) -> torch.Tensor:
+    """The parts concatenated along `dim`, where they have `length` entries in total.
+
+    Each part is freed before the next is made, so that packing needs little extra memory.
+    """
     packed: torch.Tensor | None = None
     end = 0
     for part in parts:
@@ -147,10 +146,12 @@ def _side_by_side(parts: Iterable[torch.Tensor], length: int, dim: int) -> torch
 
 
 def _joined(parts: Sequence[torch.Tensor | None]) -> torch.Tensor | None:
+    """The biases that are present, in one dimension; None where there are none."""
     present = [part for part in parts if part is not None]
     return torch.cat(present) if present else None
 
 
 def _stacked(parts: Sequence[torch.Tensor | None]) -> torch.Tensor | None:
+    """The biases that are present, one row each; None where there are none."""
     present = [part for part in parts if part is not None]
     return torch.stack(present) if present else None

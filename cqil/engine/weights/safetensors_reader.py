@@ -13,16 +13,16 @@ from safetensors import SafetensorError, safe_open
 from cqil.engine.weights.tensor_reader import TensorReader
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-
+"""Name of a dtype, as configurations and commands use it -> dtype."""
 INDEX_FILE = "model.safetensors.index.json"
+"""File of a checkpoint in several shards that says which tensor is where."""
 
 
 def open_safetensors(folder: Path, dtype: torch.dtype, device: str) -> TensorReader:
-    """A reader over the shards of `folder`. Raises ValueError where one is gone or damaged."""
+    """A reader over the shards of `folder`. Raises ValueError where one is missing or damaged."""
     shard_of = _shards(folder)
-    if gone := sorted({shard for shard in shard_of.values() if not (folder / shard).exists()}):
-        raise ValueError(f"{folder}: shard {gone[0]} is missing; fetch the checkpoint again")
+    if missing := sorted({name for name in shard_of.values() if not (folder / name).exists()}):
+        raise ValueError(f"{folder}: shard {missing[0]} is missing; fetch the checkpoint again")
 
     def read(name: str, *index: slice) -> torch.Tensor | None:
         if name not in shard_of:

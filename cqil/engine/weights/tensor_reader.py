@@ -1,4 +1,4 @@
-"""How weights are asked for by name, and what is checked of each."""
+"""Readers of weights by name, and the checks that each weight must pass."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ WHOLE = slice(None)
 
 
 class TensorReader(Protocol):
-    """A tensor by its LLaMA name, or the part of it that `index` names; None where it is absent."""
+    """Returns a tensor by its LLaMA name, or its slice `index`; None where there is none."""
 
     def __call__(self, name: str, *index: slice) -> torch.Tensor | None: ...
 
 
 def read_weight(read: TensorReader, name: str, *index: slice) -> torch.Tensor:
-    """Raises ValueError where the tensor is missing or holds NaN or infinity."""
+    """The tensor. Raises ValueError where it is missing, or holds NaN or infinity."""
     tensor = read(name, *index)
     if tensor is None:
         raise ValueError(f"{name}: not in the checkpoint; is a shard missing?")
@@ -33,9 +33,9 @@ def has_bias(config: LlamaConfig, name: str) -> bool:
 
 
 def with_biases(config: LlamaConfig, read: TensorReader) -> TensorReader:
-    """A reader of the biases that the configuration names, and of no others, as in Transformers.
+    """A reader that returns a bias only where the configuration says so, as Transformers does.
 
-    It raises ValueError where one of them is missing or not finite.
+    It raises ValueError where such a bias is missing or not finite.
     """
 
     def checked(name: str, *index: slice) -> torch.Tensor | None:

@@ -118,7 +118,7 @@ def _table(
     name: str, title: str, rows: list[dict[str, str]], place: Literal["page", "file"]
 ) -> Table:
     frame = pd.DataFrame(rows)
-    return Table(name, title, frame, frame.rename(columns=HEADS), place=place)
+    return Table(name, title, frame, frame.rename(columns=HEADS), shown_in=place)
 
 
 def published(claim: Claim) -> str:

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import Reference
+from scoring_requests import request_lists
 from strategies import plans, shapes
 from tiny_models import VOCABULARY, Shape, tiny_dense
 
@@ -20,22 +21,6 @@ many = settings(max_examples=60)
 SKIPPING = LayerPlan(
     num_layers=6, groups=((1, 3), (4,)), prefill=((0,), (1, 2), (3, 4), (5,)), bypass=1
 )
-
-
-def sequences(longest):
-    return st.lists(st.integers(1, VOCABULARY - 1), min_size=1, max_size=longest).map(tuple)
-
-
-@st.composite
-def request_lists(draw):
-    """Contexts of several lengths, each with one or more continuations, in any order."""
-    contexts = draw(st.lists(sequences(6), min_size=1, max_size=4, unique=True))
-    built = [
-        ScoreRequest(context, continuation)
-        for context in contexts
-        for continuation in draw(st.lists(sequences(5), min_size=1, max_size=3))
-    ]
-    return draw(st.permutations(built))
 
 
 @dataclass

@@ -10,9 +10,9 @@ from transformers import AutoTokenizer, LlamaForCausalLM
 from benchmarks.accuracy.text_generation import (
     answer_text,
     encode_prompt,
+    generate_answers,
     load_variant_engine,
     measure_generation,
-    generate_answers,
 )
 from benchmarks.config.generation_tasks import GENERATION_TASKS
 from benchmarks.models.load_model import load_planned

@@ -1,4 +1,4 @@
-"""The cost model against closed forms: what it must be whatever the machine."""
+"""The cost model against closed forms, which hold on every machine."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_up_machine import machine
 
-from benchmarks.cost_model.machine import ANY, load_machine, presets
+from benchmarks.cost_model.machine import load_machine, presets
 from benchmarks.cost_model.model_shapes import SHAPES, ModelShape, shape_named
-from benchmarks.cost_model.step_time import StepWorkload, dense_s, predict_step, step_bytes
+from benchmarks.cost_model.rates import ANY
+from benchmarks.cost_model.step_time import dense_s, predict_step, step_bytes
+from benchmarks.cost_model.step_workload import StepWorkload
 from benchmarks.results.provenance import ROOT
 from cqil.engine.parallel.layout import ONE_DEVICE, Layout
 from cqil.plan import LayerPlan, dense_plan, kept_layers_plan, uniform_plan
@@ -26,29 +28,29 @@ SHAPE = ModelShape(
 HEADLESS = replace(SHAPE, vocabulary=0)
 DENSE, PAIRS = dense_plan(12), uniform_plan(12, 2, 10, 2)
 TWO_WAY = uniform_plan(12, 2, 10, 2, target="two-way")
-LANES, SHARDS = Layout(group_parallel_size=2), Layout(tensor_parallel_size=2)
-seconds = st.floats(0, 1e-3)
-
-
+GROUP_PARALLEL = Layout(group_parallel_size=2)
+TENSOR_PARALLEL = Layout(tensor_parallel_size=2)
+SECONDS = st.floats(0, 1e-3)
 FREE, TOKEN = machine(), StepWorkload()
 
 
 def total(plan, layout=ONE_DEVICE, on=FREE, shape=SHAPE, work=TOKEN):
+    """Predicted seconds of a step."""
     return predict_step(plan, layout, shape, on, work).total_s
 
 
 @st.composite
 def arrangements(draw):
-    """A plan that any layout of its lanes can run, and the layout."""
+    """A plan, and a layout that can run it."""
     plan = draw(plans(own_prefill=True, deepest=6))
-    lanes = max(map(len, (*plan.groups, *plan.prefill_groups)))
+    largest = max(map(len, (*plan.groups, *plan.prefill_groups)))
     return plan, Layout(
-        group_parallel_size=draw(st.sampled_from([1, lanes])),
+        group_parallel_size=draw(st.sampled_from([1, largest])),
         tensor_parallel_size=draw(st.integers(1, 2)),
     )
 
 
-@given(arrangements(), seconds, seconds, st.floats(0, 1e-8), st.sampled_from(["prefill", "decode"]))
+@given(arrangements(), SECONDS, SECONDS, st.floats(0, 1e-8), st.sampled_from(["prefill", "decode"]))
 def test_time_grows_with_latency_and_with_bytes(arrangement, low, more, beta_s, phase):
     plan, layout = arrangement
     if layout.world_size > 8:
@@ -67,18 +69,20 @@ def test_groups_of_one_are_the_sequence():
 def test_no_pairs_inside_tensor_parallel_is_tensor_parallel():
     none = uniform_plan(12, 2, 2, 2, target="two-way")
     links = machine(1e-4, 1e-9)
-    assert total(none, SHARDS, links) == total(DENSE, SHARDS, links)
+    assert total(none, TENSOR_PARALLEL, links) == total(DENSE, TENSOR_PARALLEL, links)
 
 
 @pytest.mark.parametrize("pairs", [1, 2, 4])
 def test_each_pair_inside_tensor_parallel_saves_two_sums(pairs):
     plan = uniform_plan(12, 2, 2 + 2 * pairs, 2, target="two-way")
-    saved = total(DENSE, SHARDS, machine(1e-4)) - total(plan, SHARDS, machine(1e-4))
+    saved = total(DENSE, TENSOR_PARALLEL, machine(1e-4)) - total(
+        plan, TENSOR_PARALLEL, machine(1e-4)
+    )
     assert saved == pytest.approx(2 * pairs * 1e-4)
 
 
 def test_free_messages_give_the_ratio_of_depths():
-    ratio = total(PAIRS, LANES, shape=HEADLESS) / total(DENSE, shape=HEADLESS)
+    ratio = total(PAIRS, GROUP_PARALLEL, shape=HEADLESS) / total(DENSE, shape=HEADLESS)
     assert ratio == pytest.approx(PAIRS.depth / 12)
 
 
@@ -93,20 +97,21 @@ def test_free_messages_make_tensor_parallel_the_ideal():
 
 def test_slow_links_order_methods_by_their_messages():
     slow = machine(1e3)
-    arms = [(PAIRS, LANES), (TWO_WAY, SHARDS), (DENSE, SHARDS)]
-    times = [total(plan, layout, slow) for plan, layout in arms]
-    counts = [predict_step(plan, layout, SHAPE, slow).ledger.collectives for plan, layout in arms]
+    methods = [(PAIRS, GROUP_PARALLEL), (TWO_WAY, TENSOR_PARALLEL), (DENSE, TENSOR_PARALLEL)]
+    predictions = [predict_step(plan, layout, SHAPE, slow) for plan, layout in methods]
+    times = [prediction.total_s for prediction in predictions]
+    counts = [prediction.ledger.collectives for prediction in predictions]
     assert counts == sorted(counts) == [5, 2 * 12 + 1 - 8, 2 * 12 + 1]
     assert times == sorted(times)
 
 
-def test_a_sum_of_lanes_and_shards_is_priced_by_the_ranks_it_joins():
+def test_a_sum_over_both_axes_is_priced_by_the_ranks_it_joins():
     links = machine(1e-4)
-    dear = replace(
+    costly = replace(
         links, links=links.links | {("all_reduce", 4): links.link("x", 2)._replace(alpha_s=1)}
     )
     both = Layout(group_parallel_size=2, tensor_parallel_size=2)
-    assert total(PAIRS, both, dear) == pytest.approx(total(PAIRS, both, links) + 4 * (1 - 1e-4))
+    assert total(PAIRS, both, costly) == pytest.approx(total(PAIRS, both, links) + 4 * (1 - 1e-4))
 
 
 def test_products_bound_a_prompt_and_bytes_a_token():
@@ -120,8 +125,8 @@ def test_a_token_of_a_prompt_attends_to_half_of_it():
     work, rate = StepWorkload(phase="prefill", context=512), 1e6
     weights = 4 * 64 * 64 + 3 * 64 * 96
     scores = 2 * 64 * 512 / 2  # scores and values over half of the prompt
-    found = predict_step(DENSE, ONE_DEVICE, SHAPE, machine(flops_per_s=rate), work).layers_s
-    assert found == pytest.approx(12 * 2 * 512 * (weights + scores) / rate)
+    layers_s = predict_step(DENSE, ONE_DEVICE, SHAPE, machine(flops_per_s=rate), work).layers_s
+    assert layers_s == pytest.approx(12 * 2 * 512 * (weights + scores) / rate)
 
 
 def test_launches_are_paid_once_a_stage():
@@ -131,8 +136,8 @@ def test_launches_are_paid_once_a_stage():
 
 def test_ranks_that_share_a_memory_read_slower_together():
     shared = machine(sharing={(1, 1): 1e9, (2, 1): 1e9, (2, 2): 0.5e9})
-    alone = predict_step(PAIRS, LANES, SHAPE, machine())
-    together = predict_step(PAIRS, LANES, SHAPE, shared)
+    alone = predict_step(PAIRS, GROUP_PARALLEL, SHAPE, machine())
+    together = predict_step(PAIRS, GROUP_PARALLEL, SHAPE, shared)
     # Four layers run alone and four pairs together, at half the rate.
     assert together.layers_s == pytest.approx(alone.layers_s * (4 + 2 * 4) / 8)
     assert together.head_s == alone.head_s
@@ -174,13 +179,13 @@ def test_break_even_latency_is_the_closed_form(name, preset, run, expected_us, w
     shape, (start, end, size) = SHAPES[name], run
     on = load_machine(preset)
     free = replace(on, links={key: link._replace(beta_s=0) for key, link in on.links.items()})
-    found = one_gpu_break_even(shape, free, *run)
+    break_even_s = one_gpu_break_even(shape, free, *run)
     groups, share = (end - start) // size, (end - start) / shape.layers
     whole = dense_s(shape, free, StepWorkload(context=1))
     closed = whole * (1 - share) * (1 - 1 / size) / (2 * shape.layers - groups)
-    # The head stays on CQIL's first lane, so the closed form is a little short.
-    assert found == pytest.approx(closed, rel=0.03)
-    assert 1e6 * found == pytest.approx(expected_us, rel=within)
+    # The LM head stays on CQIL's first rank, so the closed form is a little short.
+    assert break_even_s == pytest.approx(closed, rel=0.03)
+    assert 1e6 * break_even_s == pytest.approx(expected_us, rel=within)
 
 
 def test_sizes_are_the_published_ones():
@@ -188,7 +193,7 @@ def test_sizes_are_the_published_ones():
     published |= {"Llama-2-70B": 68.98, "Llama-3.1-8B": 8.03, "Llama-3.1-70B": 70.55}
     published |= {"SmolLM2-135M": 0.1345, "Llama-3.2-1B": 1.236, "Llama-3.2-3B": 3.21}
     for name, billions in published.items():
-        assert SHAPES[name].weights / 1e9 == pytest.approx(billions, rel=0.003)
+        assert SHAPES[name].weight_elements / 1e9 == pytest.approx(billions, rel=0.003)
 
 
 def test_bytes_of_a_step_are_those_that_were_counted():
@@ -198,12 +203,15 @@ def test_bytes_of_a_step_are_those_that_were_counted():
     )
     context = bench["workload"]["prompt_tokens"] + 1
     checked = 0
-    for arm in bench["arms"]:
-        plan, layout = LayerPlan.from_dict(arm["plan"]), Layout(**arm["layout"])
-        for rank, held in enumerate(arm["ranks"]):
+    for system in bench["systems"]:
+        plan, layout = LayerPlan.from_dict(system["plan"]), Layout(**system["layout"])
+        for rank, usage in enumerate(system["ranks"]):
             work = StepWorkload(context=context, itemsize=4)
-            said = step_bytes(plan, layout, rank, SHAPES["SmolLM2-135M"], work)
-            assert said == pytest.approx(held["step_bytes"], rel=0.002), (arm["name"], rank)
+            predicted = step_bytes(plan, layout, rank, SHAPES["SmolLM2-135M"], work)
+            assert predicted == pytest.approx(usage["step_bytes"], rel=0.002), (
+                system["name"],
+                rank,
+            )
             checked += 1
     assert checked > 20
 

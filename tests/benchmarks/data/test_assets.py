@@ -7,11 +7,11 @@ import zipfile
 import pytest
 import yaml
 
+from benchmarks.config.assets import ASSETS, wheel_file
 from benchmarks.config.generation_tasks import GENERATION_TASKS, WheelDataset
-from benchmarks.data import lm_eval_tasks, wheels
+from benchmarks.data import lm_eval_tasks
 from benchmarks.data.texts import read_documents, split_documents, write_text
 from benchmarks.data.wheels import check_sha256, extract
-from benchmarks.results import files
 
 TEXT = """<doc id="1" title="One">
 First line.
@@ -34,7 +34,7 @@ def wheel(tmp_path, monkeypatch):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("tiny/text.utf8", text)
     entry = {"wheel": "tiny", "file": "tiny/text.utf8", "split": "lines", "note": ""}
-    monkeypatch.setitem(wheels.TABLE["texts"], "tiny", entry)
+    monkeypatch.setitem(ASSETS["texts"], "tiny", entry)
     return path
 
 
@@ -98,25 +98,26 @@ def test_check_sha256_refuses_another_file(tmp_path):
         check_sha256(path, "0" * 64)
 
 
-@pytest.mark.parametrize("name", wheels.TABLE["wheels"])
+@pytest.mark.parametrize("name", ASSETS["wheels"])
 def test_wheel_file_is_named_as_the_index_names_it(name):
-    found = wheels.wheel_file(name)
-    assert found.startswith(name.replace("-", "_") + "-")
-    assert found.removesuffix("-py3-none-any.whl").endswith(wheels.TABLE["wheels"][name]["version"])
-    assert found.count("-") == 4
+    file_name = wheel_file(name)
+    assert file_name.startswith(name.replace("-", "_") + "-")
+    assert file_name.removesuffix("-py3-none-any.whl").endswith(ASSETS["wheels"][name]["version"])
+    assert file_name.count("-") == 4
 
 
 def test_every_asset_names_a_pinned_wheel():
-    wheels = wheels.TABLE["wheels"]
-    used = [e["wheel"] for k in ("models", "texts", "tasks") for e in wheels.TABLE[k].values()]
-    used += [t.pairs.wheel for t in GENERATION_TASKS.values() if isinstance(t.pairs, WheelDataset)]
+    wheels = ASSETS["wheels"]
+    used = [e["wheel"] for k in ("models", "texts", "tasks") for e in ASSETS[k].values()]
+    datasets = [task.dataset for task in GENERATION_TASKS.values()]
+    used += [dataset.wheel for dataset in datasets if isinstance(dataset, WheelDataset)]
     assert set(used) == set(wheels)
     for pin in wheels.values():
         assert len(bytes.fromhex(pin["sha256"])) == 32
         assert pin["licence"]
 
 
-@pytest.mark.parametrize("task", wheels.TABLE["tasks"])
+@pytest.mark.parametrize("task", ASSETS["tasks"])
 def test_official_files_of_every_task_exist(task):
     leaves = lm_eval_tasks.leaf_tasks(task)
     assert len(leaves) == (57 if task == "mmlu" else 1)
@@ -124,7 +125,7 @@ def test_official_files_of_every_task_exist(task):
 
 
 def test_official_file_that_is_gone_is_named(monkeypatch):
-    monkeypatch.setitem(wheels.TABLE["tasks"], "gone", {"official": "gone/gone.yaml"})
+    monkeypatch.setitem(ASSETS["tasks"], "gone", {"official": "gone/gone.yaml"})
     with pytest.raises(ValueError, match=r"\Agone: [^\n]*gone/gone\.yaml[^\n]*\Z"):
         lm_eval_tasks.leaf_tasks("gone")
 
@@ -142,47 +143,15 @@ def test_local_task_keeps_the_prompt_and_replaces_the_rows(tmp_path):
 
 
 def test_tasks_are_written_over_unpacked_rows(tmp_path, monkeypatch):
-    entry = wheels.TABLE["tasks"]["sciq"]
-    monkeypatch.setattr(lm_eval_tasks, "TABLE", {"tasks": {"sciq": entry}})
+    entry = ASSETS["tasks"]["sciq"]
+    monkeypatch.setattr(lm_eval_tasks, "ASSETS", {"tasks": {"sciq": entry}})
     wheel = tmp_path / "rows.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr(f"{entry['data']['validation']}/{lm_eval_tasks.ARROW}", "rows")
-    lm_eval_tasks.write_tasks(wheel, tmp_path / "tasks")
+    lm_eval_tasks.write_lm_eval_tasks(wheel, tmp_path / "tasks")
     written = yaml.safe_load((tmp_path / "tasks" / "sciq.yaml").read_text())
     arrow = tmp_path / "tasks" / "rows" / "sciq" / "validation.arrow"
     assert arrow.read_text() == "rows"
     assert written["dataset_kwargs"]["data_files"] == {"validation": str(arrow)}
     assert (written["validation_split"], written["fewshot_split"]) == ("validation", "validation")
     assert "num_fewshot" not in written
-
-
-def test_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
-    path = tmp_path / "result.json"
-    files.write_atomically(path, "old")
-
-    def interrupt(source, target):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(files.os, "replace", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        files.write_atomically(path, "new")
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_text_that_cannot_be_encoded_leaves_no_file(tmp_path):
-    with pytest.raises(UnicodeEncodeError):
-        files.write_atomically(tmp_path / "result.json", "\ud800")
-    assert not list(tmp_path.iterdir())
-
-
-def test_digest_of_files_depends_on_names_and_contents_alone(tmp_path):
-    one, two = tmp_path / "a", tmp_path / "b"
-    one.write_text("1")
-    two.write_text("2")
-    digest = files.sha256_files([one, two])
-    assert files.sha256_files([two, one]) == digest
-    two.write_text("3")
-    changed = files.sha256_files([one, two])
-    assert changed != digest
-    assert files.sha256_files([two.rename(tmp_path / "c"), one]) != changed

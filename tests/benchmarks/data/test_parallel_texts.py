@@ -1,4 +1,4 @@
-"""Pairs of generation tasks: read out of wheels and users' files, split, refused in one line."""
+"""Examples of generation tasks: read from wheels and users' files, split, refused in one line."""
 
 import json
 import struct
@@ -10,11 +10,12 @@ import pytest
 from benchmarks.config.generation_tasks import (
     GENERATION_TASKS,
     GenerationTask,
+    WheelDataset,
     check_task_files,
     read_generation_tasks,
 )
-from benchmarks.data import parallel_texts
 from benchmarks.data.parallel_texts import (
+    READERS,
     fewshot_examples,
     gettext_messages,
     scored_examples,
@@ -49,7 +50,7 @@ def task(**changed):
     fields = {
         "version": 1,
         "note": "",
-        "pairs": {"wheel": "tiny", "files": "tiny/*/fr/*.mo", "reader": "gettext"},
+        "dataset": {"wheel": "tiny", "files": "tiny/*/fr/*.mo", "reader": "gettext"},
         "prompt": "Translate.\n\n{source}",
         "max_new_tokens": 8,
         "metrics": ["bleu"],
@@ -80,14 +81,14 @@ def rows(path):
 
 @pytest.mark.parametrize("order", "<>")
 def test_catalogue_gives_its_plain_messages_alone(order):
-    found = list(gettext_messages(catalogue(PLAIN | LEFT_OUT, order)))
-    assert found == [(translation, original) for original, translation in PLAIN.items()]
+    messages = list(gettext_messages(catalogue(PLAIN | LEFT_OUT, order)))
+    assert messages == [(translation, original) for original, translation in PLAIN.items()]
 
 
-def test_every_message_of_the_matching_files_is_one_pair(known, wheel, tmp_path):
+def test_every_message_of_the_matching_files_is_one_example(known, wheel, tmp_path):
     known()
-    write_examples("tiny", wheel, tmp_path / "pairs")
-    written = rows(tmp_path / "pairs")
+    write_examples("tiny", wheel, tmp_path / "examples")
+    written = rows(tmp_path / "examples")
     assert {row["reference"]: row["source"] for row in written} == PLAIN
     assert {row["part"] for row in written} == {"evaluation"}
     assert [row["sha256"] for row in written] == sorted({row["sha256"] for row in written})
@@ -99,36 +100,36 @@ def test_examples_are_never_scored_and_the_same_each_time(known, wheel, tmp_path
         write_examples("tiny", wheel, tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     scored = scored_examples("tiny", tmp_path / "one", None)
-    shown = fewshot_examples("tiny", tmp_path / "one")
-    assert len(shown) == 3
+    fewshot = fewshot_examples("tiny", tmp_path / "one")
+    assert len(fewshot) == 3
     assert len(scored) < len(PLAIN) - 3
-    assert not {row["source"] for row in shown} & {row["source"] for row in scored}
+    assert not {row["source"] for row in fewshot} & {row["source"] for row in scored}
     assert scored_examples("tiny", tmp_path / "one", 4) == scored[:4]
 
 
 def test_words_bound_what_is_kept_and_first_words_cut(known, wheel, tmp_path):
     known(words=[7, 40])
-    with pytest.raises(ValueError, match=r"\A[^\n]*tiny-1[^\n]* has no pairs for tiny;[^\n]*\Z"):
-        write_examples("tiny", wheel, tmp_path / "pairs")
+    with pytest.raises(ValueError, match=r"\A[^\n]*tiny-1[^\n]* has no examples for tiny;[^\n]*\Z"):
+        write_examples("tiny", wheel, tmp_path / "examples")
     known(words=[6, 6], first_words=4)
-    write_examples("tiny", wheel, tmp_path / "pairs")
-    assert {len(row["source"].split()) for row in rows(tmp_path / "pairs")} == {4}
+    write_examples("tiny", wheel, tmp_path / "examples")
+    assert {len(row["source"].split()) for row in rows(tmp_path / "examples")} == {4}
 
 
 def test_more_documents_than_there_are_is_refused(known, wheel, tmp_path):
     known()
-    write_examples("tiny", wheel, tmp_path / "pairs")
+    write_examples("tiny", wheel, tmp_path / "examples")
     with pytest.raises(ValueError, match=r"\Ageneration\.tasks\.tiny: has 40 [^\n]*41[^\n]*\Z"):
-        scored_examples("tiny", tmp_path / "pairs", 41)
+        scored_examples("tiny", tmp_path / "examples", 41)
 
 
 def test_users_file_is_read(known, tmp_path):
-    known(pairs={"path": "own.jsonl"})
+    known(dataset={"path": "own.jsonl"})
     lines = [json.dumps({"source": "Ja.\n Nein.", "reference": " Yes. No. ", "id": 7}), ""]
     (tmp_path / "own.jsonl").write_text("\n".join(lines))
     check_task_files(["tiny"], tmp_path)
-    write_examples("tiny", tmp_path / "own.jsonl", tmp_path / "pairs")
-    (row,) = rows(tmp_path / "pairs")
+    write_examples("tiny", tmp_path / "own.jsonl", tmp_path / "examples")
+    (row,) = rows(tmp_path / "examples")
     assert (row["source"], row["reference"]) == ("Ja. Nein.", "Yes. No.")
 
 
@@ -137,22 +138,25 @@ def test_users_file_is_read(known, tmp_path):
              '{"source": " ", "reference": "x"}']
 )  # fmt: skip
 def test_broken_line_of_a_users_file_is_named(known, tmp_path, line):
-    known(pairs={"path": "own.jsonl"})
+    known(dataset={"path": "own.jsonl"})
     good = '{"source": "x", "reference": "y"}'
     (tmp_path / "own.jsonl").write_text(f"{good}\n{line}\n")
     with pytest.raises(ValueError, match=r"\A[^\n]*own\.jsonl: line 2 [^\n]*`reference`[^\n]*\Z"):
-        write_examples("tiny", tmp_path / "own.jsonl", tmp_path / "pairs")
-    assert not (tmp_path / "pairs").exists()
+        write_examples("tiny", tmp_path / "own.jsonl", tmp_path / "examples")
+    assert not (tmp_path / "examples").exists()
 
 
 def test_users_file_that_is_not_there_is_named(known, tmp_path):
-    known(pairs={"path": "own.jsonl"})
+    known(dataset={"path": "own.jsonl"})
     with pytest.raises(ValueError, match=r"\Aconfig: generation\.tasks\.tiny: own\.jsonl [^\n]*\Z"):
         check_task_files(["tiny"], tmp_path)
 
 
 def test_prompt_takes_any_source():
-    assert task(prompt="{source} {x}: {source}").asked("a{source}b") == "a{source}b {x}: a{source}b"
+    assert (
+        task(prompt="{source} {x}: {source}").fill_prompt("a{source}b")
+        == "a{source}b {x}: a{source}b"
+    )
 
 
 @pytest.mark.parametrize(
@@ -174,8 +178,8 @@ def test_malformed_task_is_one_line(tmp_path, changed, key):
 
 @pytest.mark.parametrize("name", GENERATION_TASKS)
 def test_configured_tasks_can_be_read(name):
-    own = GENERATION_TASKS[name].pairs
-    if isinstance(own, parallel_texts.Carried):
-        assert own.reader in parallel_texts.READERS
+    dataset = GENERATION_TASKS[name].dataset
+    if isinstance(dataset, WheelDataset):
+        assert dataset.reader in READERS
     else:
-        assert own.path.parent == Path("data")
+        assert dataset.path.parent == Path("data")

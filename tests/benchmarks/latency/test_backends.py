@@ -1,4 +1,4 @@
-"""What variants are timed on: names of paths, and which layout a plan takes on N ranks."""
+"""What variants are timed on: names of backends, and which layout a plan takes on N ranks."""
 
 import subprocess
 import sys
@@ -7,11 +7,15 @@ from typing import get_args
 import pytest
 
 from benchmarks.config.sections import ExecutionMode, LatencySection
-from benchmarks.latency.measure_latency import layout_for
-from benchmarks.latency.targets import latency_targets, mode_of, plan_of, ranks_of, reference_of
-from benchmarks.runtime.device import UnavailableError
+from benchmarks.latency import backends
+from benchmarks.latency.backends import backend_kinds, configured_backends
+from benchmarks.latency.backends.engine import layout_for
+from benchmarks.latency.measure_latency import _by_name
+from benchmarks.latency.targets import latency_targets
+from benchmarks.models.variants import Variant
+from benchmarks.runtime.errors import UnavailableError
 from cqil import dense_plan, kept_layers_plan, uniform_plan
-from cqil.engine.captured_decode import ExecutionMode as EngineMode
+from cqil.engine.options import ExecutionMode as EngineMode
 from cqil.engine.parallel.layout import Layout
 from cqil.plan import LayerPlan
 
@@ -19,20 +23,59 @@ LAYERS = 8
 DENSE, SKIPPING = dense_plan(LAYERS), kept_layers_plan(LAYERS, [0, 4, 7], prompt_dense=True)
 PAIRS, FOURS = uniform_plan(LAYERS, 2, 8, 2), uniform_plan(LAYERS, 2, 8, 4)
 GROUPED_PROMPT = LayerPlan(num_layers=LAYERS, groups=DENSE.groups, prefill=PAIRS.groups)
+ONE_FILE_BACKEND = """
+from typing import ClassVar
+
+from benchmarks.latency.backends.backend import Backend
+from cqil.engine.parallel.layout import ONE_DEVICE
 
 
-def test_all_variants_are_timed_on_all_paths_and_dense_by_transformers_too():
-    assert latency_targets(["dense", "pairs"], LatencySection(ranks=[2, 4], prompt_tokens=8)) == [
+class AbacusBackend(Backend):
+    kind: ClassVar[str] = "abacus"
+
+    @classmethod
+    def configured(cls, latency):
+        return [cls()]
+
+    @property
+    def name(self):
+        return "abacus"
+
+    @property
+    def label(self):
+        return "an abacus"
+
+    def check(self, variant, device):
+        pass
+
+    def layout(self, variant):
+        return ONE_DEVICE
+
+    def start(self, key, variant, resources):
+        raise NotImplementedError
+"""
+
+
+def names(variants, section):
+    """(backend, workload, variant) of every target."""
+    return [
+        (target.backend.name, target.workload.name, target.variant)
+        for target in latency_targets(variants, section)
+    ]
+
+
+def test_all_variants_are_timed_on_all_backends_and_dense_by_transformers_too():
+    assert names(["dense", "pairs"], LatencySection(ranks=[2, 4], prompt_tokens=8)) == [
         ("engine", "b1-p8", "dense"),
         ("engine", "b1-p8", "pairs"),
-        ("engine", "b1-p8", "dense-again"),
+        ("engine", "b1-p8", "dense-control"),
         ("ranks-2", "b1-p8", "dense"),
         ("ranks-2", "b1-p8", "pairs"),
         ("ranks-4", "b1-p8", "dense"),
         ("ranks-4", "b1-p8", "pairs"),
         ("transformers", "b1-p8", "dense"),
     ]
-    assert latency_targets(["pairs"], LatencySection()) == [("engine", "b1-p128", "pairs")]
+    assert names(["pairs"], LatencySection()) == [("engine", "b1-p128", "pairs")]
 
 
 def test_each_batch_with_each_prompt_is_a_workload_the_smallest_first():
@@ -40,32 +83,74 @@ def test_each_batch_with_each_prompt_is_a_workload_the_smallest_first():
     points = [(w.batch, w.prompt_tokens) for w in section.workloads]
     assert points == [(1, 16), (1, 64), (4, 16), (4, 64)]
     assert {(w.rounds, w.precision) for w in section.workloads} == {(7, 0.1)}
-    places = latency_targets(["dense"], section)
-    assert len(set(places)) == len(places) == 4 * 3
-    assert [work for _, work, _ in places[::3]] == ["b1-p16", "b1-p64", "b4-p16", "b4-p64"]
+    targets = names(["dense"], section)
+    assert len(set(targets)) == len(targets) == 4 * 3
+    assert [work for _, work, _ in targets[::3]] == ["b1-p16", "b1-p64", "b4-p16", "b4-p64"]
 
 
-def test_modes_have_paths_and_references_of_their_own():
+def test_modes_have_backends_and_references_of_their_own():
     section = LatencySection(ranks=[2], modes=["eager", "cuda_graph", "compiled"])
-    paths = list(dict.fromkeys(path for path, _, _ in latency_targets(["dense"], section)))
+    by_name = {
+        target.backend.name: target.backend for target in latency_targets(["dense"], section)
+    }
     engines = ["engine", "ranks-2"]
-    expected = [p + mode for mode in ("", "-graph", "-compiled") for p in engines]
-    assert paths == [*expected, "transformers"]
-    assert [mode_of(p) for p in paths[:-1:2]] == ["eager", "cuda_graph", "compiled"]
-    assert [ranks_of(p) for p in paths] == [1, 2] * 3 + [1]
-    assert reference_of("ranks-2-graph") == "engine-graph"
-    assert reference_of("transformers") == reference_of("ranks-2") == "engine"
-    twice = [path for path, _, name in latency_targets(["dense"], section) if name == "dense-again"]
-    assert twice == ["engine", "engine-graph", "engine-compiled"]
-    assert [plan_of(name) for name in ("dense-again", "dense", "pairs")] == [
-        "dense",
-        "dense",
-        "pairs",
+    expected = [name + mode for mode in ("", "-cuda_graph", "-compiled") for name in engines]
+    assert list(by_name) == [*expected, "transformers"]
+    modes = [backend.mode for backend in list(by_name.values())[:-1:2]]
+    assert modes == ["eager", "cuda_graph", "compiled"]
+    assert [backend.ranks for backend in by_name.values()] == [1, 2] * 3 + [1]
+    assert by_name["ranks-2-cuda_graph"].reference == "engine-cuda_graph"
+    assert by_name["transformers"].reference == by_name["ranks-2"].reference == "engine"
+    controls = [
+        name for name, _, variant in names(["dense"], section) if variant == "dense-control"
     ]
+    assert controls == ["engine", "engine-cuda_graph", "engine-compiled"]
+
+
+def test_the_control_is_dense_under_a_second_name():
+    variants = [Variant("dense", "dense", DENSE, {}), Variant("pairs", "uniform", PAIRS, {})]
+    plans = {name: variant.plan for name, variant in _by_name(variants).items()}
+    assert plans == {"dense-control": DENSE, "dense": DENSE, "pairs": PAIRS}
 
 
 def test_modes_are_those_of_the_engine():
     assert get_args(ExecutionMode) == get_args(EngineMode)
+
+
+@pytest.fixture
+def new_folder(tmp_path, monkeypatch):
+    """A folder whose files the registry finds beside those of the package."""
+    monkeypatch.setattr(backends, "__path__", [*backends.__path__, str(tmp_path)])
+    backend_kinds.cache_clear()
+    yield tmp_path
+    sys.modules.pop(f"{backends.__name__}.abacus", None)
+    vars(backends).pop("abacus", None)
+    backend_kinds.cache_clear()
+
+
+def test_a_backend_of_one_file_is_found(new_folder):
+    assert set(backend_kinds()) == {"engine", "transformers"}
+    (new_folder / "abacus.py").write_text(ONE_FILE_BACKEND)
+    backend_kinds.cache_clear()
+    assert set(backend_kinds()) == {"engine", "transformers", "abacus"}
+    section = LatencySection(backends=["abacus", "engine"], prompt_tokens=8)
+    assert [backend.name for backend in configured_backends(section)] == ["abacus", "engine"]
+    assert names(["dense", "pairs"], section)[:2] == [
+        ("abacus", "b1-p8", "dense"),
+        ("abacus", "b1-p8", "pairs"),
+    ]
+    (backend,) = configured_backends(LatencySection(backends=["abacus"]))
+    record = backend.record()
+    assert (record.kind, record.label, record.ranks) == ("abacus", "an abacus", 1)
+    assert (record.mode, record.reference, record.dense_only) == ("eager", "abacus", False)
+
+
+def test_an_unknown_kind_of_backend_is_one_line():
+    line = r"\Aconfig: latency\.backends: 'abacus' is unknown; use one of engine, transformers\Z"
+    with pytest.raises(ValueError, match=line):
+        configured_backends(LatencySection(backends=["engine", "abacus"]))
+    with pytest.raises(ValueError, match=line):
+        latency_targets(["dense"], LatencySection(backends=["abacus"]))
 
 
 @pytest.mark.parametrize(
@@ -82,7 +167,7 @@ def test_modes_are_those_of_the_engine():
         (GROUPED_PROMPT, 2, Layout(group_parallel_size=2)),
     ],
 )
-def test_groups_become_lanes_and_other_ranks_share_layers(plan, ranks, layout):
+def test_groups_run_group_parallel_and_other_ranks_share_layers(plan, ranks, layout):
     assert layout_for(plan, ranks, heads=4) == layout
     assert layout.world_size == ranks
 
@@ -102,6 +187,6 @@ def test_ranks_that_cannot_all_be_used_are_refused(plan, ranks, reason):
         layout_for(plan, ranks, heads=4)
 
 
-def test_the_workflow_names_paths_without_torch():
+def test_the_workflow_names_targets_without_torch():
     probe = "import sys, benchmarks.latency.targets; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", probe], check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""Rounds with made-up arms: when they stop, and whether what they then say is true."""
+"""Rounds with made-up runners: when they stop, and whether their intervals are then honest."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ PROMPT = torch.zeros(1, 1, dtype=torch.long)
 REFERENCES = {"again": "dense", "fast": "dense"}
 
 
-class MadeUp:
-    """An arm whose every run takes `base` seconds a step, more or less."""
+class MadeUpRunner:
+    """A runner whose every run takes `base` seconds a step, more or less."""
 
     def __init__(self, base, spread, seed=0):
         self.base, self.spread, self.rng = base, spread, np.random.default_rng(seed)
@@ -28,28 +28,29 @@ class MadeUp:
         return [factor * self.base * (10 if step == 0 else 1) for step in range(new_tokens + 1)]
 
 
-def arms(spread, seed=0):
+def made_up_runners(spread, seed=0):
     bases = {"dense": 1.0, "again": 1.0, "fast": 0.7}
     return {
-        name: MadeUp(base, spread, seed * 10 + n) for n, (name, base) in enumerate(bases.items())
+        name: MadeUpRunner(base, spread, seed * 10 + n)
+        for n, (name, base) in enumerate(bases.items())
     }
 
 
 def rounds_of(timed):
-    return 1 + max(sample.round for sample in timed.samples["dense"])
+    return len(timed.samples["dense"])
 
 
-def test_steady_arms_stop_at_once_and_noisy_ones_go_on():
+def test_steady_runners_stop_at_once_and_noisy_ones_go_on():
     work = Workload(new_tokens=2, rounds=30, precision=0.05)
-    steady = run_interleaved(arms(1e-4), PROMPT, work, 0, REFERENCES)
+    steady = run_interleaved(made_up_runners(1e-4), PROMPT, work, 0, REFERENCES)
     assert (steady.stopped, rounds_of(steady)) == ("precision", MIN_ROUNDS)
-    noisy = run_interleaved(arms(0.5), PROMPT, work, 0, REFERENCES)
+    noisy = run_interleaved(made_up_runners(0.5), PROMPT, work, 0, REFERENCES)
     assert (noisy.stopped, rounds_of(noisy)) == ("rounds", 30)
 
 
 def test_rounds_end_with_the_first_look_at_which_every_interval_is_narrow():
     work = Workload(new_tokens=2, rounds=200, precision=0.05)
-    timed = run_interleaved(arms(0.03), PROMPT, work, 0, REFERENCES)
+    timed = run_interleaved(made_up_runners(0.03), PROMPT, work, 0, REFERENCES)
     count = rounds_of(timed)
     assert timed.stopped == "precision"
     assert MIN_ROUNDS < count < 200
@@ -59,21 +60,18 @@ def test_rounds_end_with_the_first_look_at_which_every_interval_is_narrow():
 
 def widest(timed, count):
     """The widest interval, relative to its ratio, over the first rounds."""
-    seconds = {
-        name: phase_times([[s.seconds for s in samples if s.round == n] for n in range(count)])
-        for name, samples in timed.samples.items()
-    }
+    seconds = {name: phase_times(rounds[:count]) for name, rounds in timed.samples.items()}
     bootstrap = Bootstrap(confidence=0.95, resamples=999, seed=0)
     ratios = [
-        bootstrap.ratio_of_medians(seconds[arm][phase], seconds[other][phase])
-        for arm, other in REFERENCES.items()
+        bootstrap.ratio_of_medians(seconds[name][phase], seconds[reference][phase])
+        for name, reference in REFERENCES.items()
         for phase in PHASES
     ]
     return max((ratio.high - ratio.low) / ratio.value for ratio in ratios)
 
 
-def test_one_noisy_arm_keeps_all_going():
-    mixed = arms(1e-4) | {"fast": MadeUp(0.7, 0.5)}
+def test_one_noisy_runner_keeps_all_going():
+    mixed = made_up_runners(1e-4) | {"fast": MadeUpRunner(0.7, 0.5)}
     work = Workload(new_tokens=2, rounds=12, precision=0.05)
     assert run_interleaved(mixed, PROMPT, work, 0, REFERENCES).stopped == "rounds"
 
@@ -81,13 +79,13 @@ def test_one_noisy_arm_keeps_all_going():
 @pytest.mark.parametrize("references", [None, REFERENCES])
 def test_without_precision_or_references_rounds_are_fixed(references):
     work = Workload(new_tokens=2, rounds=9, precision=None if references else 0.05)
-    timed = run_interleaved(arms(1e-4), PROMPT, work, 0, references)
+    timed = run_interleaved(made_up_runners(1e-4), PROMPT, work, 0, references)
     assert (timed.stopped, rounds_of(timed)) == ("rounds", 9)
 
 
 @pytest.mark.parametrize(("budget", "count"), [(2, MIN_ROUNDS), (8, 8), (100, 20)])
-def test_the_budget_ends_rounds_but_never_before_the_least(monkeypatch, budget, count):
-    running = arms(0.5)
+def test_the_budget_ends_rounds_but_never_before_the_minimum(monkeypatch, budget, count):
+    running = made_up_runners(0.5)
     # Each round takes a second; warm-up rounds do not count.
     monkeypatch.setattr(interleaved_rounds.time, "monotonic", lambda: float(running["dense"].runs))
     work = Workload(new_tokens=2, rounds=20, warmup=3, precision=0.01, budget_s=budget)
@@ -95,31 +93,33 @@ def test_the_budget_ends_rounds_but_never_before_the_least(monkeypatch, budget, 
     assert (timed.stopped, rounds_of(timed)) == ("budget" if count < 20 else "rounds", count)
 
 
-def test_a_look_at_the_last_round_is_spared():
+def test_the_last_round_is_not_checked():
     work = Workload(new_tokens=2, rounds=MIN_ROUNDS, precision=0.05)
-    assert run_interleaved(arms(1e-4), PROMPT, work, 0, REFERENCES).stopped == "rounds"
+    assert run_interleaved(made_up_runners(1e-4), PROMPT, work, 0, REFERENCES).stopped == "rounds"
 
 
 @pytest.mark.parametrize("precision", [None, 0.1])
 def test_dense_twice_is_no_difference_in_nine_sessions_of_ten(precision):
-    """Stopping when the interval is narrow looks at the data; the interval must still be honest."""
+    """A stop at a narrow interval depends on the data; the interval must still be honest."""
     work = Workload(new_tokens=2, rounds=15, precision=precision)
     sessions, covered = 150, 0
     for seed in range(sessions):
-        pair = {name: arm for name, arm in arms(0.05, seed).items() if name != "fast"}
-        timed = run_interleaved(pair, PROMPT, work, seed, {"again": "dense"})
-        steps = {
-            name: np.array([s.seconds for s in samples if s.phase == "prefill"])
-            for name, samples in timed.samples.items()
+        two = {
+            name: runner for name, runner in made_up_runners(0.05, seed).items() if name != "fast"
         }
-        found = Bootstrap(0.95, 999, seed).ratio_of_medians(steps["again"], steps["dense"])
-        covered += found.low <= 1 <= found.high
+        timed = run_interleaved(two, PROMPT, work, seed, {"again": "dense"})
+        prefills = {
+            name: np.array([round_times[0] for round_times in rounds])
+            for name, rounds in timed.samples.items()
+        }
+        ratio = Bootstrap(0.95, 999, seed).ratio_of_medians(prefills["again"], prefills["dense"])
+        covered += ratio.low <= 1 <= ratio.high
     assert covered / sessions >= 0.9
 
 
 def test_phases_of_a_round():
-    found = phase_times([[4.0, 1.0, 2.0, 9.0], [5.0, 3.0, 3.0, 3.0]])
-    assert {name: list(values) for name, values in found.items()} == {
+    times = phase_times([[4.0, 1.0, 2.0, 9.0], [5.0, 3.0, 3.0, 3.0]])
+    assert {name: list(values) for name, values in times.items()} == {
         "prefill": [4, 5],
         "decode": [2, 3],
         "end to end": [16, 14],

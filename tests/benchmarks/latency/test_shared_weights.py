@@ -6,7 +6,7 @@ from tiny_models import Shape, tiny_dense, tokens_of
 
 from benchmarks.latency.shared_weights import share_weights
 from cqil import dense_plan, kept_layers_plan, uniform_plan
-from cqil.engine import Engine, Layout
+from cqil.engine import Engine, EngineOptions, Layout
 
 LAYERS = 4
 PAIRS = uniform_plan(LAYERS, 1, 3, 2)
@@ -22,42 +22,44 @@ SHAPES = [Shape(), Shape(tied=True, attention_bias=True)]
 
 def texts(rank, shape, layouts):
     """What each plan generates where all engines of this process share their weights."""
-    dense, held = tiny_dense(LAYERS, shape), {}
+    dense, shared = tiny_dense(LAYERS, shape), {}
     engines = [
-        share_weights(Engine.from_dense(dense, plan, layout=layout, rank=rank), held)
+        share_weights(
+            Engine.from_dense(dense, plan, rank=rank, options=EngineOptions(layout=layout)), shared
+        )
         for (plan, _), layout in zip(CASES, layouts, strict=True)
     ]
     return [engine.generate(tokens_of(2, 5), max_new_tokens=6).tolist() for engine in engines]
 
 
-def own_texts(shape):
-    """The same without sharing, on one device."""
+def unshared_texts(shape):
+    """What each plan generates on one device, without shared weights."""
     engines = [Engine.from_dense(tiny_dense(LAYERS, shape), plan) for plan, _ in CASES]
     return [engine.generate(tokens_of(2, 5), max_new_tokens=6).tolist() for engine in engines]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=["untied", "tied"])
 def test_one_device(shape):
-    assert texts(0, shape, [Layout()] * len(CASES)) == own_texts(shape)
+    assert texts(0, shape, [Layout()] * len(CASES)) == unshared_texts(shape)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=["untied", "tied"])
 def test_ranks(two_ranks, shape):
     layouts = [layout for _, layout in CASES]
-    assert two_ranks.run(texts, shape, layouts) == [own_texts(shape)] * 2
+    assert two_ranks.run(texts, shape, layouts) == [unshared_texts(shape)] * 2
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=["untied", "tied"])
 def test_equal_weights_are_held_once(shape):
-    dense, held = tiny_dense(LAYERS, shape), {}
-    engines = [share_weights(Engine.from_dense(dense, plan), held) for plan, _ in CASES]
+    dense, shared = tiny_dense(LAYERS, shape), {}
+    engines = [share_weights(Engine.from_dense(dense, plan), shared) for plan, _ in CASES]
     first, others = engines[0], storages(*engines[1:])
-    # Beside the dense ones: the pair that two layers make. The last gain is an engine's own.
-    pair = [r for r in engines[1].program.decode[0] if len(r.layers) == 2]
+    # Beside the dense weights: those of the pair. The last norm belongs to each engine.
+    pair = next(r for r in engines[1].program.decode[0] if len(r.layers) == 2)
     gains = {engine.head.norm_weight_H.untyped_storage().data_ptr() for engine in engines}
     assert others - storages(first) - gains == {
         tensor.untyped_storage().data_ptr()
-        for weights in (pair[0].attention, pair[0].mlp)
+        for weights in (pair.attention, pair.mlp)
         for tensor in vars(weights).values()
         if tensor is not None
     }
@@ -66,7 +68,7 @@ def test_equal_weights_are_held_once(shape):
 def storages(*engines):
     """Where the weights lie."""
     runners = [r for e in engines for r in (*e.program.prefill, *e.program.decode[0])]
-    held = [vars(part) for r in runners for part in (r.attention, r.mlp)]
-    tensors = [tensor for part in held for tensor in part.values()]
+    packed = [vars(part) for r in runners for part in (r.attention, r.mlp)]
+    tensors = [tensor for part in packed for tensor in part.values()]
     tensors += [end for e in engines for end in (e.head.embedding_VH, e.head.lm_head_HV)]
     return {t.untyped_storage().data_ptr() for t in tensors if isinstance(t, torch.Tensor)}

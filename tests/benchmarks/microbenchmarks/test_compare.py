@@ -16,11 +16,11 @@ import pytest
 SCALE, ROUNDS = float(os.environ["SCALE"]), int(os.environ["ROUNDS"])
 TIME, NOISE = [0.0], random.Random(0)
 
-@pytest.mark.parametrize("arm", ["dense", "a=b"])
+@pytest.mark.parametrize("case", ["dense", "a=b"])
 @pytest.mark.benchmark(timer=lambda: TIME[0])
-def test_step(benchmark, arm):
+def test_step(benchmark, case):
     def step():
-        TIME[0] += (SCALE if arm == "dense" else 1) * NOISE.uniform(1.0, 1.02)
+        TIME[0] += (SCALE if case == "dense" else 1) * NOISE.uniform(1.0, 1.02)
     benchmark.pedantic(step, rounds=ROUNDS)
 """
 DENSE, OTHER = "bench_made_up.py::test_step[dense]", "bench_made_up.py::test_step[a=b]"
@@ -70,9 +70,9 @@ def test_limits_hold_by_name_and_in_general(measured, limits):
 def test_paired_rounds_see_what_is_lost_in_noise(measured, tmp_path):
     old = json.loads(measured(1.0).read_text())
     new = json.loads(measured(1.0).read_text())
-    for number, each in enumerate(old["benchmarks"] + new["benchmarks"]):
+    for number, row in enumerate(old["benchmarks"] + new["benchmarks"]):
         drift = [0.5, 1.0, 4.0, 2.0] * 5
-        each["stats"]["data"] = [(1.1 if number >= 2 else 1) * x for x in drift]
+        row["stats"]["data"] = [(1.1 if number >= 2 else 1) * x for x in drift]
     for name, data in (("old", old), ("new", new)):
         (tmp_path / f"{name}.json").write_text(json.dumps(data))
     files = (tmp_path / "old.json", tmp_path / "new.json")
@@ -88,8 +88,8 @@ def test_bad_input_is_one_line_and_two(measured, tmp_path):
     (tmp_path / "none.json").write_text(json.dumps(data | {"benchmarks": []}))
     other = data | {"machine_info": data["machine_info"] | {"accelerators": ["another"]}}
     (tmp_path / "other.json").write_text(json.dumps(other))
-    for each in data["benchmarks"]:
-        each["stats"].pop("data")
+    for row in data["benchmarks"]:
+        row["stats"].pop("data")
     (tmp_path / "bare.json").write_text(json.dumps(data))
     cases = {
         ("text.json",): "no file of pytest-benchmark",

@@ -9,9 +9,10 @@ import pytest
 from benchmarks.cost_model.fits import fit_line, fit_steps
 from benchmarks.cost_model.machine import Machine, load_machine
 from benchmarks.cost_model.model_shapes import ModelShape
-from benchmarks.cost_model.step_time import StepWorkload, predict_step
+from benchmarks.cost_model.step_time import predict_step
+from benchmarks.cost_model.step_workload import StepWorkload
 from benchmarks.probe.probe import run_probe
-from benchmarks.probe.rank_timings import ProbeEffort
+from benchmarks.probe.rank_samples import ProbeEffort
 from benchmarks.results.files import write_json
 from benchmarks.results.probe_record import MachineProbe
 from benchmarks.runtime.device import Runtime
@@ -26,7 +27,7 @@ TINY = ProbeEffort(
     rounds=2,
     repeats=3,
     large_bytes=2**16,
-    product=16,
+    matmul_size=16,
     load_bytes=2**13,
     steps=2,
     context=4,
@@ -47,21 +48,21 @@ def test_every_part_is_there_once(measured):
         for mode in ("eager", "under_load")
         for size in (256, 1024)
     }
-    places = {(1, 1), (2, 1), (2, 2)}
-    assert {(r.what, r.ranks, r.active_ranks) for r in measured.rates} == {
-        (what, *place) for what in ("copy", "read", "matmul") for place in places
+    ranks_and_active = {(1, 1), (2, 1), (2, 2)}
+    assert {(r.what, r.ranks, r.active_ranks) for r in measured.throughputs} == {
+        (what, *counts) for what in ("copy", "read", "matmul") for counts in ranks_and_active
     }
     assert {(s.ranks, s.active_ranks, s.stages) for s in measured.steps} == {
-        (*place, stages) for place in places for stages in (4, 2, 1)
+        (*counts, stages) for counts in ranks_and_active for stages in (4, 2, 1)
     }
     assert [record.mode for record in measured.launches] == ["eager"]
     assert measured.provenance.device == "cpu"
 
 
 def test_raw_samples_are_kept_and_take_time(measured):
-    for record in (*measured.messages, *measured.rates, *measured.steps, *measured.launches):
+    for record in (*measured.messages, *measured.throughputs, *measured.steps, *measured.launches):
         assert len(record.seconds) == TINY.rounds
-    timed = [*measured.rates, *measured.steps, *measured.launches]
+    timed = [*measured.throughputs, *measured.steps, *measured.launches]
     timed += [m for m in measured.messages if m.mode == "eager"]
     assert all(seconds > 0 for record in timed for seconds in record.seconds)
 
@@ -79,14 +80,17 @@ def test_a_probe_file_is_a_machine(measured, tmp_path):
     plan = uniform_plan(4, 0, 4, 2)
     for layout in (Layout(), Layout(group_parallel_size=2), Layout(tensor_parallel_size=2)):
         assert predict_step(plan, layout, SHAPE, machine, StepWorkload(itemsize=4)).total_s > 0
-    with pytest.raises(ValueError, match=r"^mode: 'graph' was not probed on this machine; use eag"):
+    with pytest.raises(
+        ValueError, match=r"^mode: 'cuda_graph' was not probed on this machine; use eag"
+    ):
         load_machine(str(path), "cuda_graph")
 
 
 def test_a_file_that_is_no_probe_is_one_line(tmp_path):
     path = tmp_path / "other.json"
     path.write_text("{}")
-    with pytest.raises(ValueError, match=r"\A[^\n]*other.json: is no probe [^\n]*run make probe\Z"):
+    message = r"\A[^\n]*other.json: holds no probe [^\n]*make probe again\Z"
+    with pytest.raises(ValueError, match=message):
         load_machine(str(path))
 
 
@@ -113,8 +117,8 @@ def test_lines_are_robust():
 
 
 def test_what_grows_with_stages_is_launches():
-    found = fit_steps([30, 15, 8], [30e-3 + 0.01, 15e-3 + 0.01, 8e-3 + 0.01], read=1e9)
-    assert found == pytest.approx((1e-3, 1e11))
+    seconds = [30e-3 + 0.01, 15e-3 + 0.01, 8e-3 + 0.01]
+    assert fit_steps([30, 15, 8], seconds, bytes_read=1e9) == pytest.approx((1e-3, 1e11))
 
 
 def test_the_model_of_a_dense_step_gives_the_probed_time_back(measured):
@@ -123,7 +127,9 @@ def test_the_model_of_a_dense_step_gives_the_probed_time_back(measured):
     record = next(s for s in measured.steps if (s.ranks, s.stages) == (1, 4))
     exact = replace(machine, rates={(1, 1): replace(machine.rate(1, 1), flops_per_s=float("inf"))})
     rate = exact.rate(1, 1)
-    said = predict_step(
+    predicted_s = predict_step(
         dense_plan(4), Layout(), SHAPE, exact, StepWorkload(itemsize=4, context=6)
     ).total_s
-    assert said == pytest.approx(4 * rate.stage_s + record.bytes / rate.bytes_per_s, rel=0.02)
+    assert predicted_s == pytest.approx(
+        4 * rate.stage_s + record.bytes / rate.bytes_per_s, rel=0.02
+    )

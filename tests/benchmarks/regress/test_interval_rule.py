@@ -18,11 +18,11 @@ from benchmarks.regress.gate_record import (
 )
 from benchmarks.regress.interval_rule import Limits, ratio
 
-PAIRS, ROUNDS, STEPS, LIMIT, GATES = 3, 10, 6, 0.05, 100
+PROCESS_PAIRS, ROUNDS, STEPS, LIMIT, GATES = 3, 10, 6, 0.05, 100
 SECONDS = 7e-3
 
 
-def pairing(rng, slowdown, between, stalls=0.1):
+def process_pair(rng, slowdown, between, stalls=0.1):
     """A process each: its own speed for life, 3 % a round, 2 % a step, and stalls of some ms."""
     sides = []
     for factor in (1, 1 + slowdown):
@@ -34,14 +34,14 @@ def pairing(rng, slowdown, between, stalls=0.1):
     return tuple(sides)
 
 
-def share_slower(slowdown, between, pairs=PAIRS):
+def share_slower(slowdown, between, process_pairs=PROCESS_PAIRS):
     """Of many gates with one benchmark, those that fail."""
     rng = np.random.default_rng(7)
-    found = [
-        ratio([pairing(rng, slowdown, between) for _ in range(pairs)]).verdict(LIMIT)
+    verdicts = [
+        ratio([process_pair(rng, slowdown, between) for _ in range(process_pairs)]).verdict(LIMIT)
         for _ in range(GATES)
     ]
-    return found.count("slower") / GATES
+    return verdicts.count("slower") / GATES
 
 
 @pytest.mark.parametrize("between", [0.0, 0.02, 0.03])
@@ -56,13 +56,13 @@ def test_a_slowdown_of_15_percent_is_caught(between):
 
 
 def test_at_the_limit_itself_few_fail():
-    assert share_slower(LIMIT, 0.02, pairs=5) <= 0.1
+    assert share_slower(LIMIT, 0.02, process_pairs=5) <= 0.1
 
 
 def test_one_pair_of_processes_would_raise_false_alarms():
     """Why processes start anew: by rounds alone, what two differ by for life looks certain."""
-    assert share_slower(0, 0.04, pairs=1) >= 0.08
-    assert share_slower(0, 0.04, pairs=6) <= 0.01
+    assert share_slower(0, 0.04, process_pairs=1) >= 0.08
+    assert share_slower(0, 0.04, process_pairs=6) <= 0.01
 
 
 seconds = st.lists(st.floats(1e-4, 1), min_size=5, max_size=12)
@@ -71,18 +71,18 @@ seconds = st.lists(st.floats(1e-4, 1), min_size=5, max_size=12)
 @settings(max_examples=40)
 @given(st.lists(seconds, min_size=1, max_size=4), st.floats(0.5, 2))
 def test_what_both_sides_share_cancels(bases, factor):
-    found = ratio([(base, [factor * s for s in base]) for base in bases])
-    assert found == pytest.approx((factor, factor, factor))
+    estimate = ratio([(base, [factor * s for s in base]) for base in bases])
+    assert estimate == pytest.approx((factor, factor, factor))
 
 
 @settings(max_examples=40)
 @given(st.lists(st.tuples(seconds, seconds), min_size=1, max_size=4), st.floats(0.1, 10))
-def test_the_interval_holds_the_ratio_and_knows_no_unit(pairings, unit):
-    found = ratio(pairings, paired=False)
-    scaled = [([unit * s for s in base], [unit * s for s in head]) for base, head in pairings]
-    assert found.low <= found.value * (1 + 1e-9)
-    assert found.high >= found.value * (1 - 1e-9)
-    assert ratio(scaled, paired=False) == pytest.approx(found)
+def test_the_interval_holds_the_ratio_and_knows_no_unit(process_pairs, unit):
+    estimate = ratio(process_pairs, paired=False)
+    scaled = [([unit * s for s in base], [unit * s for s in head]) for base, head in process_pairs]
+    assert estimate.low <= estimate.value * (1 + 1e-9)
+    assert estimate.high >= estimate.value * (1 - 1e-9)
+    assert ratio(scaled, paired=False) == pytest.approx(estimate)
 
 
 def test_verdicts_follow_from_the_interval():

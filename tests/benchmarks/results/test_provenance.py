@@ -1,11 +1,9 @@
-"""Fingerprints follow imports: changed code reruns what uses it. Records say how and where."""
-
-from pathlib import Path
+"""Fingerprints follow imports, so that changed code reruns what uses it; records name the code."""
 
 import pytest
 from project import ROOT
 
-from benchmarks.results import provenance
+from benchmarks.results import code_fingerprint, provenance
 from benchmarks.results.code_fingerprint import fingerprint
 from benchmarks.results.files import sha256_file
 
@@ -15,16 +13,18 @@ GROMOV = "baselines.removal.gromov"
 
 @pytest.fixture
 def changing(monkeypatch, tmp_path):
-    """Which of the named modules' fingerprints change when the source of one module does."""
-    real = provenance._source
+    """Tells which fingerprints change when the source of one module changes."""
+    real_source = code_fingerprint._source
 
     def changed_by(module, *entries):
         before = [fingerprint(*entry) for entry in entries]
         altered = tmp_path / "altered.py"
-        altered.write_bytes(real(module).read_bytes() + b"# one more line\n")
+        altered.write_bytes(real_source(module).read_bytes() + b"# one more line\n")
         with monkeypatch.context() as patch:
             patch.setattr(
-                provenance, "_source", lambda name: altered if name == module else real(name)
+                code_fingerprint,
+                "_source",
+                lambda name: altered if name == module else real_source(name),
             )
             after = [fingerprint(*entry) for entry in entries]
         return [old != new for old, new in zip(before, after, strict=True)]
@@ -70,7 +70,7 @@ def test_fingerprint_follows_what_is_imported(changing, module, expected):
         ("baselines.skipping.unified", [False, False]),
     ],
 )
-def test_a_variant_depends_on_its_own_method_alone(changing, module, expected):
+def test_a_variant_depends_on_no_other_method(changing, module, expected):
     entries = ["benchmarks.models.variants", SHORTGPT], ["benchmarks.models.variants", GROMOV]
     assert changing(module, *entries) == expected
 
@@ -85,13 +85,14 @@ def test_a_variant_depends_on_its_own_method_alone(changing, module, expected):
         ("cqil.modeling.planned_llama", False),
     ],
 )
-def test_reports_depend_on_the_record_and_on_no_measurement(changing, module, expected):
+def test_reports_depend_on_records_and_on_no_measurement(changing, module, expected):
     assert changing(module, ["reports.estimates.quality"]) == [expected]
 
 
 def test_modules_are_read_where_they_stand():
-    assert provenance._source("cqil.plan.layer_plan") == ROOT / "cqil" / "plan.py"
-    assert provenance._source("cqil.modeling") == ROOT / "cqil" / "modeling" / "__init__.py"
+    layer_plan, modeling = map(code_fingerprint._source, ("cqil.plan.layer_plan", "cqil.modeling"))
+    assert layer_plan == ROOT / "cqil" / "plan" / "layer_plan.py"
+    assert modeling == ROOT / "cqil" / "modeling" / "__init__.py"
 
 
 def test_record_names_code_machine_and_packages():

@@ -1,4 +1,4 @@
-"""Marks of texts: what a document keeps adds up to the libraries' own corpus scores."""
+"""Metrics of texts: the counts of documents add up to the corpus scores of the libraries."""
 
 import numpy as np
 import pytest
@@ -39,15 +39,15 @@ def test_chinese_is_split_into_characters():
 
 def test_bleu_of_many_totals_is_that_of_each():
     corpora = [[("a cat sat on it", "a cat sat on a mat")], [("no", "yes and no")]]
-    each = [totals(GENERATION_TASKS["fr-en"], corpus) for corpus in corpora]
-    assert corpus_bleu(np.array(each)).tolist() == [float(corpus_bleu(own)) for own in each]
+    rows = [totals(GENERATION_TASKS["fr-en"], corpus) for corpus in corpora]
+    assert corpus_bleu(np.array(rows)).tolist() == [float(corpus_bleu(row)) for row in rows]
 
 
 def test_chrf_and_rouge_are_the_libraries():
     text, reference = "Cats were sitting on mats.", "A cat sat on the mat."
-    found = score_text(GENERATION_TASKS["fr-en"], text, reference)
-    assert found["chrf"] == sacrebleu.sentence_chrf(text, [reference]).score
-    found = score_text(GENERATION_TASKS["aclsum"], text, reference)
+    translation = score_text(GENERATION_TASKS["fr-en"], text, reference)
+    assert translation["chrf"] == sacrebleu.sentence_chrf(text, [reference]).score
+    summary = score_text(GENERATION_TASKS["aclsum"], text, reference)
     expected = RougeScorer(["rouge1", "rouge2", "rougeL"], use_stemmer=True).score(reference, text)
-    assert found == {name: 100 * score.fmeasure for name, score in expected.items()}
-    assert found["rouge1"] > found["rouge2"]
+    assert summary == {name: 100 * score.fmeasure for name, score in expected.items()}
+    assert summary["rouge1"] > summary["rouge2"]

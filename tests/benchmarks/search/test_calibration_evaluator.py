@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("full_float64")
 WINDOWS = tokens_of(3, 12)
 
 
-def workbench(dense, folder):
+def evaluator(dense, folder):
     return CalibrationEvaluator(dense, WINDOWS.tolist(), grid=4, answers=folder, key="tiny")
 
 
@@ -33,7 +33,7 @@ def log_probabilities(dense, plan):
 def shared(tmp_path_factory):
     """One bench for all plans, so that states behind shared stages are used again."""
     dense = tiny_dense(6)
-    return dense, workbench(dense, tmp_path_factory.mktemp("answers"))
+    return dense, evaluator(dense, tmp_path_factory.mktemp("answers"))
 
 
 @given(plan=plans(shallowest=6, deepest=6, laddered=False))
@@ -49,19 +49,19 @@ def test_loss_and_divergence_are_the_references(shared, plan):
 
 def test_answers_are_read_back(tmp_path):
     dense = tiny_dense(3)
-    first = workbench(dense, tmp_path).loss(dense_plan(3))
+    first = evaluator(dense, tmp_path).loss(dense_plan(3))
     for path in tmp_path.rglob("*.json"):
         found = json.loads(path.read_text())
         found["answer"] = first + 1
         path.write_text(json.dumps(found))
-    assert workbench(dense, tmp_path).loss(dense_plan(3)) == first + 1
+    assert evaluator(dense, tmp_path).loss(dense_plan(3)) == first + 1
     other = CalibrationEvaluator(dense, WINDOWS.tolist(), grid=4, answers=tmp_path, key="other")
     assert other.loss(dense_plan(3)) == first
 
 
 def test_dependency_is_what_a_layer_adds_with_and_without_another(tmp_path):
     dense = tiny_dense(3)
-    matrix = workbench(dense, tmp_path).dependency()
+    matrix = evaluator(dense, tmp_path).dependency()
     assert matrix.shape == (3, 3)
     assert np.all(matrix[np.tril_indices(3)] == 0)
 
@@ -87,4 +87,4 @@ def test_dependency_is_what_a_layer_adds_with_and_without_another(tmp_path):
 def test_a_plan_with_an_own_prefill_is_not_searched(tmp_path):
     plan = LayerPlan(num_layers=2, groups=[[0]], prefill=[[0], [1]])
     with pytest.raises(AssertionError):
-        workbench(tiny_dense(2), tmp_path).loss(plan)
+        evaluator(tiny_dense(2), tmp_path).loss(plan)

@@ -11,7 +11,8 @@ from benchmarks.__main__ import app
 from benchmarks.cost_model.depth_for_budget import depth_within
 from benchmarks.cost_model.machine import load_machine
 from benchmarks.cost_model.model_shapes import SHAPES, ModelShape
-from benchmarks.cost_model.step_time import StepWorkload, dense_s, predict_step
+from benchmarks.cost_model.step_time import dense_s, predict_step
+from benchmarks.cost_model.step_workload import StepWorkload
 from cqil.engine.parallel.layout import Layout
 from cqil.plan import LayerPlan, uniform_plan
 

@@ -1,4 +1,4 @@
-"""Checkpoints on disk: what cannot be run is said in one line, and a rank reads its part alone."""
+"""Checkpoints on disk: what cannot run is refused in one line, and a rank reads only its part."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from cqil import LayerPlan, dense_plan, kept_layers_plan, uniform_plan
 from cqil.engine import Engine
 from cqil.engine.parallel.layout import ONE_DEVICE, Layout
 from cqil.engine.weights.checkpoint_checks import check_checkpoint
-from cqil.engine.weights.safetensors_reader import INDEX
+from cqil.engine.weights.safetensors_reader import INDEX_FILE
 from cqil.plan.schedule import Schedule
 
 DENSE = dense_plan(4)
@@ -42,7 +42,7 @@ def change_config(folder, **fields):
     file.write_text(json.dumps(json.loads(file.read_text()) | fields))
 
 
-def said_of(folder, plan=DENSE, layout=ONE_DEVICE):
+def error_of(folder, plan=DENSE, layout=ONE_DEVICE):
     """The one line that both the check and, on one device, the engine raise."""
     with pytest.raises(ValueError, match=r"\A[^\n]+\Z") as checked:
         check_checkpoint(str(folder), plan, layout)
@@ -65,47 +65,49 @@ def test_whole_checkpoints_pass(tmp_path, shape, size):
 
 
 def test_plan_for_another_depth(folder):
-    assert "3 layers, the checkpoint has 4" in said_of(folder, dense_plan(3))
+    assert "3 layers, the checkpoint has 4" in error_of(folder, dense_plan(3))
 
 
 def test_layouts_that_do_not_fit(folder):
-    said = said_of(folder, uniform_plan(4, 0, 3, 3), Layout(group_parallel_size=2))
-    assert said.startswith("lanes: 2, but stage [0, 1, 2]")
-    assert said_of(folder, layout=Layout(tensor_parallel_size=5)).startswith(
-        "shards: 5, but the model has 4"
+    error = error_of(folder, uniform_plan(4, 0, 3, 3), Layout(group_parallel_size=2))
+    assert error.startswith("group_parallel_size: 2, but stage [0, 1, 2]")
+    assert error_of(folder, layout=Layout(tensor_parallel_size=5)).startswith(
+        "tensor_parallel_size: 5, but the model has 4"
     )
     sharded = Layout(group_parallel_size=2, tensor_parallel_size=3, ungrouped_layers="shard")
-    assert said_of(folder, layout=sharded).startswith("shards: 6, but the model has 4")
+    assert error_of(folder, layout=sharded).startswith(
+        "tensor_parallel_size: 6, but the model has 4"
+    )
 
 
 def test_missing_shard(tmp_path):
     tiny_dense(4).save_pretrained(tmp_path, max_shard_size="4KB")
     gone = sorted(tmp_path.glob("*.safetensors"))[3]
     gone.unlink()
-    assert f"shard {gone.name} is missing" in said_of(tmp_path)
+    assert f"shard {gone.name} is missing" in error_of(tmp_path)
 
 
 def test_half_a_file_and_none(folder):
     whole = (folder / FILE).read_bytes()
     (folder / FILE).write_bytes(whole[: len(whole) // 2])
-    assert f"{FILE}: is damaged" in said_of(folder)
+    assert f"{FILE}: is damaged" in error_of(folder)
     (folder / FILE).unlink()
-    assert "holds no *.safetensors" in said_of(folder)
+    assert "holds no *.safetensors" in error_of(folder)
 
 
 def test_shard_without_the_tensor_that_its_index_names(tmp_path):
     tiny_dense(4).save_pretrained(tmp_path, max_shard_size="4KB")
-    index = json.loads((tmp_path / INDEX).read_text())
+    index = json.loads((tmp_path / INDEX_FILE).read_text())
     index["weight_map"][UP] = index["weight_map"]["model.norm.weight"]
-    (tmp_path / INDEX).write_text(json.dumps(index))
-    assert UP in said_of(tmp_path)
+    (tmp_path / INDEX_FILE).write_text(json.dumps(index))
+    assert UP in error_of(tmp_path)
 
 
 @pytest.mark.parametrize("name", [UP, "model.norm.weight", "lm_head.weight", BIAS])
 def test_missing_tensor(tmp_path, name):
     tiny_dense(4, BIASED).save_pretrained(tmp_path)
     change_tensors(tmp_path, lambda tensors: tensors.pop(name))
-    assert said_of(tmp_path).startswith(f"{name}: not in the checkpoint")
+    assert error_of(tmp_path).startswith(f"{name}: not in the checkpoint")
 
 
 @pytest.mark.parametrize("name", [UP, "model.layers.3.input_layernorm.weight", BIAS])
@@ -113,14 +115,14 @@ def test_missing_tensor(tmp_path, name):
 def test_weights_that_are_not_finite(tmp_path, name, value):
     tiny_dense(4, BIASED).save_pretrained(tmp_path)
     change_tensors(tmp_path, lambda tensors: tensors[name].view(-1)[-1].fill_(value))
-    assert said_of(tmp_path).startswith(f"{name}: holds NaN or infinity")
+    assert error_of(tmp_path).startswith(f"{name}: holds NaN or infinity")
     check_checkpoint(str(tmp_path), kept_layers_plan(4, [0]), ONE_DEVICE)
 
 
 def test_layers_of_later_plans_are_checked(folder):
     change_tensors(folder, lambda tensors: tensors.pop(UP))
     plans = kept_layers_plan(4, [0, 2]), LayerPlan(num_layers=4, groups=[[0], ["1.mlp"]])
-    assert said_of(folder, Schedule(plans, (0, 3))).startswith(UP)
+    assert error_of(folder, Schedule(plans, (0, 3))).startswith(UP)
 
 
 @pytest.mark.parametrize("name", [UP, BIAS, "model.embed_tokens.weight"])
@@ -141,31 +143,32 @@ def test_biases_that_the_configuration_denies_are_left_out(tmp_path):
 
 def test_llamas_of_another_kind(folder):
     change_config(folder, hidden_act="gelu")
-    assert said_of(folder).startswith("hidden_act: 'gelu'")
+    assert error_of(folder).startswith("hidden_act: 'gelu'")
     change_config(folder, hidden_act="silu", quantization_config={"quant_method": "gptq"})
-    assert said_of(folder).startswith("quantization_config: ")
+    assert error_of(folder).startswith("quantization_config: ")
 
 
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize(
     "layout",
     [Layout(group_parallel_size=2), Layout(tensor_parallel_size=2)],
-    ids=["lanes", "shards"],
+    ids=["group-parallel", "tensor-parallel"],
 )
 def test_a_rank_reads_what_it_holds(two_ranks, tmp_path, layout, tied):
     dense = tiny_dense(4, Shape(tied=tied))
     dense.float().save_pretrained(tmp_path)
     plan = uniform_plan(4, 0, 4, 2)
     whole = {name: tensor.nbytes for name, tensor in dense.state_dict().items()}
-    for rank, (read, held) in enumerate(two_ranks.run(tensors_read, tmp_path, plan, layout)):
-        # Norms within layers are folded into what follows them; the last is held as it is.
-        large = sum(size for name, size in read.items() if not name.endswith("norm.weight"))
-        assert large + whole["model.norm.weight"] == held
-        layers = [int(name.split(".")[2]) for name in read if ".layers." in name]
+    by_rank = two_ranks.run(tensors_read, tmp_path, plan, layout)
+    for rank, (read_bytes, weight_bytes) in enumerate(by_rank):
+        # Norms within layers are folded into the next projection; the final norm is kept.
+        large = sum(size for name, size in read_bytes.items() if not name.endswith("norm.weight"))
+        assert large + whole["model.norm.weight"] == weight_bytes
+        layers = [int(name.split(".")[2]) for name in read_bytes if ".layers." in name]
         if layout.group_parallel_size == 2:
             assert set(layers) == {rank, rank + 2}
-            assert ("model.embed_tokens.weight" in read) == (rank == 0)
+            assert ("model.embed_tokens.weight" in read_bytes) == (rank == 0)
         else:
-            parts = [name for name in read if name.endswith("proj.weight")]
-            assert all(2 * read[name] == whole[name] for name in parts)
+            parts = [name for name in read_bytes if name.endswith("proj.weight")]
+            assert all(2 * read_bytes[name] == whole[name] for name in parts)
             assert len(parts) == 4 * 7

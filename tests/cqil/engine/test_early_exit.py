@@ -4,145 +4,62 @@ from itertools import pairwise
 
 import pytest
 import torch
+from early_exit_cases import (
+    OneByOne,
+    early_exit_rules,
+    inputs_of,
+    run_engine,
+    run_reference,
+    single_steps,
+)
 from equality import STEPS
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import Reference
-from strategies import cases, examples, shapes
-from test_scoring import request_lists
-from tiny_models import Shape, left_padded, tiny_dense, tokens_of
+from scoring_requests import request_lists
+from strategies import examples, shapes
+from tiny_models import Shape, tiny_dense, tokens_of
 
 from benchmarks.accuracy.phase_aware_scoring import ScoreRequest, score_requests
 from cqil import LayerPlan, dense_plan
 from cqil.engine import Engine
+from cqil.engine.options import EngineOptions
 from cqil.engine.parallel.layout import Layout
 from cqil.modeling import PlannedLlamaForCausalLM
-from cqil.modeling.early_exit import EarlyExitHooks
 from cqil.plan.early_exit_rule import EarlyExitRule
-from cqil.plan.stages import has_attention, layer_of
 
 pytestmark = pytest.mark.usefixtures("full_float64")
 CRITERIA = ["softmax-gap", "saturation"]
-# Thresholds at which tokens of tiny random models leave anywhere between the ends.
-early_exit = st.one_of(
-    st.builds(EarlyExitRule, st.just("softmax-gap"), st.floats(0.005, 0.1), st.integers(1, 3)),
-    st.builds(EarlyExitRule, st.just("saturation"), st.floats(0.3, 0.97), st.integers(1, 3)),
-)
-
-
-def single_steps(own_prefill):
-    """Plans that tokens can leave after any stage: none within a ladder."""
-    return cases(own_prefill).filter(lambda case: case.plan.ladder is None)
-
-
-class OneByOne(Reference):
-    """The naive maths, in which a decoded token may leave; `depths` tells after how many stages."""
-
-    def __init__(self, dense, plan, rule):
-        super().__init__(dense, plan)
-        self.rule = rule
-
-    def logits(self, tokens, prompt_length):
-        memory = {layer: ([], []) for layer in range(self.plan.num_layers)}
-        rows, self.depths = [], []
-        for position, token in enumerate(tokens):
-            x_H = self.weights["model.embed_tokens.weight"][token]
-            if position < prompt_length:
-                for stage in self.plan.prefill_groups:
-                    x_H = self.stage(x_H, stage, position, memory)
-            else:
-                x_H = self.decoded(x_H, position, memory)
-            rows.append(self.head(x_H))
-        return torch.stack(rows)
-
-    def decoded(self, x_H, position, memory):
-        for run, stage in enumerate(self.plan.groups, start=1):
-            before_H, x_H = x_H, self.stage(x_H, stage, position, memory)
-            if run >= self.rule.least and self.confidence(before_H, x_H) > self.rule.threshold:
-                break
-        self.depths.append(run)
-        for member in (member for stage in self.plan.groups[run:] for member in stage):
-            if has_attention(member):
-                self.attention(x_H, layer_of(member), position, memory[layer_of(member)])
-        return x_H
-
-    def confidence(self, before_H, x_H):
-        if self.rule.criterion == "saturation":
-            return float(before_H @ x_H / (before_H @ before_H * (x_H @ x_H)).sqrt())
-        shares_V = self.head(x_H).exp() / self.head(x_H).exp().sum()
-        second, first = shares_V.sort().values[-2:]
-        return float(first - second)
-
-    def head(self, x_H):
-        return self.weights["lm_head.weight"] @ self.norm(x_H, "model.norm")
-
-
-def both_of(case):
-    """Prompt, its mask, and the tokens that are fed after it."""
-    batch, prompt = len(case.padding), case.prompt_length
-    ids_BT, mask_BT = left_padded(tokens_of(batch, prompt, case.seed), case.padding)
-    return ids_BT, mask_BT, tokens_of(batch, STEPS, case.seed + 1)
-
-
-def engine_of(dense, plan, rule, ids_BT, mask_BT, fed_BT):
-    """Logits [B, 1 + steps, V] and depths [B, steps]."""
-    engine = Engine.from_dense(dense, plan, early_exit=rule)
-    logits = [engine.prefill(ids_BT, mask_BT, max_tokens=ids_BT.shape[1] + STEPS)]
-    logits += [engine.decode_step(token_B) for token_B in fed_BT.T]
-    return torch.stack(logits, dim=1), torch.stack(engine.exit_depths, dim=1)
 
 
 @pytest.mark.parametrize("own_prefill", [False, True])
-@given(st.data(), early_exit)
+@given(st.data(), early_exit_rules)
 @settings(max_examples=examples(60))
 def test_engine_equals_one_by_one(own_prefill, data, rule):
     case = data.draw(single_steps(own_prefill))
     dense = tiny_dense(case.plan.num_layers, case.shape, case.seed)
-    ids_BT, mask_BT, fed_BT = both_of(case)
-    found_BTV, depths_BT = engine_of(dense, case.plan, rule, ids_BT, mask_BT, fed_BT)
+    ids_BT, mask_BT, fed_BT = inputs_of(case)
+    logits_BTV, depths_BT = run_engine(dense, case.plan, rule, ids_BT, mask_BT, fed_BT)
     naive = OneByOne(dense, case.plan, rule)
     for row, pads in enumerate(case.padding):
         tokens = [*ids_BT[row, pads:].tolist(), *fed_BT[row].tolist()]
         expected_TV = naive.logits(tokens, case.prompt_length - pads)[-1 - STEPS :]
         assert depths_BT[row].tolist() == naive.depths
-        torch.testing.assert_close(found_BTV[row], expected_TV, rtol=0, atol=1e-9)
+        torch.testing.assert_close(logits_BTV[row], expected_TV, rtol=0, atol=1e-9)
 
 
-@given(single_steps(own_prefill=False), early_exit)
+@given(single_steps(own_prefill=False), early_exit_rules)
 @settings(max_examples=examples(60))
 def test_engine_equals_the_reference_model(case, rule):
     """Which decodes all tokens in one pass."""
     dense = tiny_dense(case.plan.num_layers, case.shape, case.seed)
-    ids_BT, mask_BT, fed_BT = both_of(case)
-    found_BTV, depths_BT = engine_of(dense, case.plan, rule, ids_BT, mask_BT, fed_BT)
-    expected_BTV, expected_BT = reference_of(dense, case.plan, rule, ids_BT, mask_BT, fed_BT)
+    ids_BT, mask_BT, fed_BT = inputs_of(case)
+    logits_BTV, depths_BT = run_engine(dense, case.plan, rule, ids_BT, mask_BT, fed_BT)
+    expected_BTV, expected_BT = run_reference(dense, case.plan, rule, ids_BT, mask_BT, fed_BT)
     assert depths_BT.tolist() == expected_BT.tolist()
-    torch.testing.assert_close(found_BTV[:, 1:], expected_BTV, rtol=0, atol=1e-9)
+    torch.testing.assert_close(logits_BTV[:, 1:], expected_BTV, rtol=0, atol=1e-9)
 
 
-@torch.inference_mode()
-def reference_of(dense, plan, rule, ids_BT, mask_BT, fed_BT):
-    """Logits [B, steps, V] and depths [B, steps] of one teacher-forced pass."""
-    model = PlannedLlamaForCausalLM.from_dense(dense, plan)
-    mask_BT = torch.cat([mask_BT, torch.ones_like(fed_BT)], dim=1)
-    positions_BT, prompt = (mask_BT.cumsum(-1) - 1).clamp(min=0), ids_BT.shape[1]
-    out = model(
-        ids_BT,
-        attention_mask=mask_BT[:, :prompt],
-        position_ids=positions_BT[:, :prompt],
-        use_cache=True,
-    )
-    with EarlyExitHooks(model, rule) as leaving:
-        out = model(
-            fed_BT,
-            attention_mask=mask_BT,
-            position_ids=positions_BT[:, prompt:],
-            past_key_values=out.past_key_values,
-        )
-    return out.logits, leaving.depths_BT
-
-
-@given(st.data(), request_lists(), early_exit, shapes, st.sampled_from([1, 12, 2048]))
+@given(st.data(), request_lists(), early_exit_rules, shapes, st.sampled_from([1, 12, 2048]))
 @settings(max_examples=examples(40))
 def test_scores_are_those_of_decoding_one_by_one(data, requests, rule, shape, batch_tokens):
     case = data.draw(single_steps(own_prefill=True))
@@ -151,18 +68,18 @@ def test_scores_are_those_of_decoding_one_by_one(data, requests, rule, shape, ba
         PlannedLlamaForCausalLM.from_dense(dense, case.plan),
         OneByOne(dense, case.plan, rule),
     )
-    found = score_requests(model, requests, early_exit=rule, batch_tokens=batch_tokens)
-    for scored, request in zip(found, requests, strict=True):
+    scores = score_requests(model, requests, early_exit=rule, batch_tokens=batch_tokens)
+    for score, request in zip(scores, requests, strict=True):
         fed, prompt = request.continuation[:-1], len(request.context)
         logits_TV = naive.logits([*request.context, *fed], prompt)[prompt - 1 :]
         target_T = torch.tensor(request.continuation)
         logp_T = logits_TV.log_softmax(-1).gather(1, target_T[:, None])
-        assert scored.loglikelihood == pytest.approx(float(logp_T.sum()), rel=1e-9, abs=1e-9)
-        assert scored.greedy == bool((logits_TV.argmax(-1) == target_T).all())
+        assert score.loglikelihood == pytest.approx(float(logp_T.sum()), rel=1e-9, abs=1e-9)
+        assert score.greedy == bool((logits_TV.argmax(-1) == target_T).all())
         if fed:
-            assert scored.layers == pytest.approx(sum(naive.depths) / len(fed))
+            assert score.layers == pytest.approx(sum(naive.depths) / len(fed))
         else:
-            assert scored.layers is None
+            assert score.layers is None
 
 
 def test_generated_tokens_are_those_of_one_by_one():
@@ -170,23 +87,23 @@ def test_generated_tokens_are_those_of_one_by_one():
     for rule in (EarlyExitRule("softmax-gap", 0.02), EarlyExitRule("saturation", 0.8)):
         naive = OneByOne(dense, dense_plan(6), rule)
         expected = naive.greedy(prompt[0].tolist(), 10)[5:]
-        engine = Engine.from_dense(dense, dense_plan(6), early_exit=rule)
+        engine = Engine.from_dense(dense, dense_plan(6), options=EngineOptions(early_exit=rule))
         engine.generate(tokens_of(1, 7, 9), max_new_tokens=10)
         first = engine.exit_depths
         for _ in range(2):  # Another prompt starts afresh, and leaves what was handed out alone.
             assert engine.generate(prompt, max_new_tokens=10)[0].tolist() == expected
-            assert [int(depth_B) for depth_B in engine.exit_depths] == naive.exit_depths
+            assert [int(depth_B) for depth_B in engine.exit_depths] == naive.depths
         assert len(first) == len(naive.depths) == 9
         assert len(set(naive.depths)) > 1
 
 
-def depths_at(criterion, threshold, least=1, batch=4):
+def depths_at(criterion, threshold, min_layers=1, batch=4):
     """Depths [B, steps] in a dense model of six layers, in the engine and in one pass."""
     dense, ids_BT = tiny_dense(6, Shape(), seed=1), tokens_of(batch, 5)
-    inputs = dense, dense_plan(6), EarlyExitRule(criterion, threshold, least), ids_BT
+    inputs = dense, dense_plan(6), EarlyExitRule(criterion, threshold, min_layers), ids_BT
     fed_BT, mask_BT = tokens_of(batch, STEPS, 2), torch.ones_like(ids_BT)
-    logits_BTV, depths_BT = engine_of(*inputs, mask_BT, fed_BT)
-    assert depths_BT.equal(reference_of(*inputs, mask_BT, fed_BT)[1])
+    logits_BTV, depths_BT = run_engine(*inputs, mask_BT, fed_BT)
+    assert depths_BT.equal(run_reference(*inputs, mask_BT, fed_BT)[1])
     return logits_BTV, depths_BT
 
 
@@ -201,13 +118,13 @@ def test_a_threshold_of_almost_one_is_dense(criterion):
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)
-@pytest.mark.parametrize("least", [1, 4, 6, 9])
-def test_a_threshold_of_almost_zero_leaves_at_least(criterion, least):
+@pytest.mark.parametrize("min_layers", [1, 4, 6, 9])
+def test_a_threshold_of_almost_zero_leaves_after_min_layers(criterion, min_layers):
     """Every gap is above zero; so are these cosines, once layers add little to a state."""
-    _, depths_BT = depths_at(criterion, 1e-12, least)
+    _, depths_BT = depths_at(criterion, 1e-12, min_layers)
     if criterion == "softmax-gap":
-        assert set(depths_BT.flatten().tolist()) == {min(least, 6)}
-    assert depths_BT.min() == min(least, 6)
+        assert set(depths_BT.flatten().tolist()) == {min(min_layers, 6)}
+    assert depths_BT.min() == min(min_layers, 6)
 
 
 @pytest.mark.parametrize(
@@ -229,11 +146,11 @@ def test_a_sequence_does_not_feel_when_others_leave():
         tokens_of(3, STEPS, 2),
     )
     ids_BT = tokens_of(3, 5)
-    together, depths_BT = engine_of(dense, dense_plan(6), rule, ids_BT, None, fed_BT)
+    together, depths_BT = run_engine(dense, dense_plan(6), rule, ids_BT, None, fed_BT)
     assert len({tuple(row) for row in depths_BT.tolist()}) == 3
     for row in range(3):
         part = slice(row, row + 1)
-        alone, depth = engine_of(dense, dense_plan(6), rule, ids_BT[part], None, fed_BT[part])
+        alone, depth = run_engine(dense, dense_plan(6), rule, ids_BT[part], None, fed_BT[part])
         torch.testing.assert_close(alone, together[part], rtol=0, atol=1e-9)
         assert depth.equal(depths_BT[part])
 
@@ -260,13 +177,17 @@ def test_ranks_and_graphs_are_refused(options, names):
         ValueError, match=rf"\Aearly_exit: [^\n]*{names}[^\n]* use one rank[^\n]*\Z"
     ):
         Engine.from_dense(
-            tiny_dense(2), dense_plan(2), early_exit=EarlyExitRule("saturation", 0.9), **options
+            tiny_dense(2),
+            dense_plan(2),
+            options=EngineOptions(early_exit=EarlyExitRule("saturation", 0.9), **options),
         )
 
 
 def test_no_token_leaves_within_a_ladder():
     plan = LayerPlan(num_layers=3, groups=((0,), (1,), (2,)), ladder=(0, 2))
-    engine = Engine.from_dense(tiny_dense(3), plan, early_exit=EarlyExitRule("saturation", 0.5, 1))
+    engine = Engine.from_dense(
+        tiny_dense(3), plan, options=EngineOptions(early_exit=EarlyExitRule("saturation", 0.5, 1))
+    )
     engine.prefill(tokens_of(1, 3), max_tokens=8)
     with pytest.raises(ValueError, match="early_exit: no token can leave within a ladder"):
         engine.decode_step(torch.tensor([1]))

@@ -1,16 +1,16 @@
-"""Ladders: their formula, what stays as it was, and that messages travel while a half computes."""
+"""Ladders: their formula, what they leave unchanged, and sums that overlap with computation."""
 
 import pytest
 import torch
-from equality import fault_of
+from equality import assert_reference, fault_of
 from rank_functions import scheduled_logits
 from reference import Reference
 from strategies import Case
-from test_schedule import assert_reference
 from tiny_models import Shape, tiny_dense, tokens_of
 
 from cqil import LayerPlan, dense_plan, kept_layers_plan
 from cqil.engine import Engine
+from cqil.engine.options import EngineOptions
 from cqil.engine.parallel.communicator import COMMUNICATORS
 from cqil.engine.parallel.layout import Layout
 from cqil.modeling import PlannedLlamaForCausalLM
@@ -24,8 +24,8 @@ def ladder(num_layers, start, end, **fields):
     return LayerPlan(num_layers=num_layers, groups=groups, ladder=(start, end), **fields)
 
 
-def close(found, expected):
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+def assert_close(tensor, expected):
+    torch.testing.assert_close(tensor, expected, rtol=0, atol=1e-12)
 
 
 @torch.no_grad()
@@ -47,7 +47,7 @@ def test_formula_of_two_layers():
     r3 = r2 + attention(second, r1)
     r4 = r3 + mlp(second, r2)
     (run,) = model.decode_stages
-    close(run(r0, position_embeddings=rotary), r4)
+    assert_close(run(r0, position_embeddings=rotary), r4)
 
 
 @torch.no_grad()
@@ -57,7 +57,7 @@ def test_a_ladder_of_one_layer_is_attention_beside_mlp():
     one, two = (
         PlannedLlamaForCausalLM.from_dense(dense, p)(ids_BT) for p in (ladder(3, 1, 2), beside)
     )
-    close(one.logits, two.logits)
+    assert_close(one.logits, two.logits)
 
 
 @torch.no_grad()
@@ -65,16 +65,16 @@ def test_hidden_states_are_those_between_layers():
     dense, ids_BT = tiny_dense(5), tokens_of(2, 5)
     plan = ladder(5, 2, 4)
     stock = dense(ids_BT, output_hidden_states=True).hidden_states
-    found = PlannedLlamaForCausalLM.from_dense(dense, plan)(
+    out = PlannedLlamaForCausalLM.from_dense(dense, plan)(
         ids_BT, output_hidden_states=True, output_attentions=True
     )
-    states = found.hidden_states
+    states = out.hidden_states
     assert len(states) == 6
     assert all(torch.equal(*pair) for pair in zip(states[:3], stock[:3], strict=True))
     # The first attention of a ladder is the stock one; from its MLP on all differs.
     assert not torch.allclose(states[3], stock[3], atol=1e-3)
     first = PlannedLlamaForCausalLM.from_dense(dense, ladder(5, 2, 3))
-    close(states[3], first(ids_BT, output_hidden_states=True).hidden_states[3])
+    assert_close(states[3], first(ids_BT, output_hidden_states=True).hidden_states[3])
 
 
 def test_cached_text_is_that_of_the_whole_sequence():
@@ -82,13 +82,13 @@ def test_cached_text_is_that_of_the_whole_sequence():
     model = PlannedLlamaForCausalLM.from_dense(dense, plan)
     cached_BT = model.generate(ids_BT, max_new_tokens=6)
     assert torch.equal(model.generate(ids_BT, max_new_tokens=6, use_cache=False), cached_BT)
-    for row, found in zip(ids_BT, cached_BT, strict=True):
-        assert found.tolist() == Reference(dense, plan).greedy(row.tolist(), 6)
+    for row, tokens in zip(ids_BT, cached_BT, strict=True):
+        assert tokens.tolist() == Reference(dense, plan).greedy(row.tolist(), 6)
 
 
 # --- ranks
 
-CASES = [
+PLANS = [
     ladder(6, 0, 6),
     ladder(6, 2, 5, groups=[[0, 1], [2], [4], [5]], bypass=1),
     ladder(5, 1, 4, groups=[[0], [2], [4]], prefill=[[0], [1], [2], [3], [4]]),
@@ -101,7 +101,7 @@ LAYOUTS = [
 ]
 
 
-@pytest.mark.parametrize("plan", CASES, ids=["whole", "beside a pair", "own prompt"])
+@pytest.mark.parametrize("plan", PLANS, ids=["whole", "beside a pair", "own prompt"])
 def test_two_ranks(two_ranks, plan):
     """Logits, and messages as predicted."""
     case = Case(plan, Shape(attention_bias=True, mlp_bias=True), 0, 4, [0, 2])
@@ -109,9 +109,9 @@ def test_two_ranks(two_ranks, plan):
         assert two_ranks.run(fault_of, case, layout) == [None] * 2
 
 
-@pytest.mark.parametrize("outside", ["first", "replicate", "shard"])
-def test_lanes_of_shards(four_ranks, ungrouped_layers):
-    case = Case(CASES[1], Shape(), 0, 4, [0, 2])
+@pytest.mark.parametrize("ungrouped_layers", ["rank0", "replicate", "shard"])
+def test_group_parallel_over_tensor_parallel_ranks(four_ranks, ungrouped_layers):
+    case = Case(PLANS[1], Shape(), 0, 4, [0, 2])
     layout = Layout(
         group_parallel_size=2, tensor_parallel_size=2, ungrouped_layers=ungrouped_layers
     )
@@ -123,8 +123,8 @@ def test_a_schedule_may_begin_and_end_a_ladder(two_ranks):
     schedule = Schedule((*plans, kept_layers_plan(4, [2])), (0, 2, 3, 6))
     case = Case(plans[0], Shape(), seed=0, prompt_length=4, padding=[0, 2])
     for layout in (Layout(group_parallel_size=2), Layout(tensor_parallel_size=2)):
-        found, _ = two_ranks.run(scheduled_logits, case, schedule, layout)
-        assert_reference(found, case, schedule)
+        logits, _ = two_ranks.run(scheduled_logits, case, schedule, layout)
+        assert_reference(logits, case, schedule)
 
 
 def log_of_messages(rank, communicator):
@@ -132,15 +132,14 @@ def log_of_messages(rank, communicator):
     engine = Engine.from_dense(
         tiny_dense(2),
         ladder(2, 0, 2),
-        layout=Layout(tensor_parallel_size=2),
         rank=rank,
-        communicator=communicator,
+        options=EngineOptions(layout=Layout(tensor_parallel_size=2), communicator=communicator),
     )
     engine.prefill(tokens_of(1, 4), max_tokens=5)
     (run,), log = engine.program.decode[0], []
     for layer in run.layers:
         layer.attend = logged(log, "attention", layer.attend)
-        layer.feed = logged(log, "mlp", layer.feed)
+        layer.feed_forward = logged(log, "mlp", layer.feed_forward)
     sums = engine.communicator.all_reduce
 
     def all_reduce(*arguments, **options):
@@ -193,5 +192,5 @@ def works_under_way(rank, communicator):
 
 
 @pytest.mark.parametrize(("communicator", "later"), [("default", True), ("star", False)])
-def test_links_that_cannot_sum_meanwhile_do_it_at_once(two_ranks, communicator, later):
+def test_communicators_that_cannot_overlap_sum_at_once(two_ranks, communicator, later):
     assert two_ranks.run(works_under_way, communicator) == [(later, [3.0] * 3)] * 2

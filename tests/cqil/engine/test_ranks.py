@@ -12,6 +12,7 @@ from transformers import LlamaForCausalLM
 
 from cqil import dense_plan
 from cqil.engine import Engine
+from cqil.engine.options import EngineOptions
 from cqil.engine.parallel.layout import Layout
 
 
@@ -29,13 +30,15 @@ def test_four_ranks(four_ranks, drawn):
     assert four_ranks.run(fault_of, case, layout) == [None] * 4
 
 
-def own_logits(rank, path, ids_BT):
-    engine = Engine.load(path, dense_plan(3), layout=Layout(tensor_parallel_size=2), rank=rank)
+def engine_logits(rank, path, ids_BT):
+    engine = Engine.load(
+        path, dense_plan(3), rank=rank, options=EngineOptions(layout=Layout(tensor_parallel_size=2))
+    )
     return engine.prefill(ids_BT, max_tokens=ids_BT.shape[1])
 
 
 @torch.inference_mode()
-def logits_of_transformers(rank, path, ids_BT):
+def transformers_logits(rank, path, ids_BT):
     model = LlamaForCausalLM.from_pretrained(path, tp_plan="auto", dtype=torch.float32)
     logits_BTV = model(ids_BT).logits
     # Weights are split, not merely placed: else this would compare nothing.
@@ -46,7 +49,7 @@ def logits_of_transformers(rank, path, ids_BT):
 def test_tensor_parallelism_is_that_of_transformers(two_ranks, tmp_path):
     tiny_dense(3, Shape(kv_heads=2, head_dim=8)).float().save_pretrained(tmp_path)
     ids_BT = tokens_of(2, 6)
-    own = two_ranks.run(own_logits, str(tmp_path), ids_BT)
-    theirs = two_ranks.run(logits_of_transformers, str(tmp_path), ids_BT)
-    for logits_BV in [*own, *theirs]:
-        torch.testing.assert_close(logits_BV, theirs[0], rtol=1e-4, atol=1e-4)
+    by_engine = two_ranks.run(engine_logits, str(tmp_path), ids_BT)
+    by_transformers = two_ranks.run(transformers_logits, str(tmp_path), ids_BT)
+    for logits_BV in [*by_engine, *by_transformers]:
+        torch.testing.assert_close(logits_BV, by_transformers[0], rtol=1e-4, atol=1e-4)

@@ -3,15 +3,14 @@
 import re
 
 import pytest
-import torch
 from any_plan import TARGETS, stages
-from equality import STEPS
+from equality import STEPS, assert_reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rank_functions import scheduled_logits
 from reference import Reference
 from strategies import Case, cases, examples
-from tiny_models import Shape, left_padded, tiny_dense, tokens_of
+from tiny_models import Shape, tiny_dense, tokens_of
 
 from cqil import LayerPlan, dense_plan, kept_layers_plan, uniform_plan
 from cqil.engine import Engine
@@ -50,20 +49,6 @@ def fewer(draw, members):
     return [f"{layer_of(m)}.attn" if fate[m] == "half" and has_attention(m) else m for m in kept]
 
 
-@torch.no_grad()
-def assert_reference(found, case, schedule):
-    """[1 + steps, B, V] against the naive maths, row by row."""
-    batch, prompt = len(case.padding), case.prompt_length
-    reference = Reference(tiny_dense(case.plan.num_layers, case.shape, case.seed), schedule)
-    ids_BT, _ = left_padded(tokens_of(batch, prompt, case.seed), case.padding)
-    ids_BT = torch.cat([ids_BT, tokens_of(batch, STEPS, case.seed + 1)], dim=1)
-    for row, pads in enumerate(case.padding):
-        expected_TV = reference.logits(ids_BT[row, pads:].tolist(), prompt - pads)
-        torch.testing.assert_close(
-            torch.from_numpy(found[:, row]), expected_TV[-1 - STEPS :], rtol=0, atol=1e-9
-        )
-
-
 @given(drawn=schedules())
 @settings(max_examples=examples(60))
 def test_engine_under_a_schedule_equals_the_naive_maths(drawn):
@@ -73,15 +58,15 @@ def test_engine_under_a_schedule_equals_the_naive_maths(drawn):
 @pytest.mark.parametrize(
     "layout",
     [Layout(group_parallel_size=2), Layout(tensor_parallel_size=2)],
-    ids=["lanes", "shards"],
+    ids=["group-parallel", "tensor-parallel"],
 )
 @given(drawn=schedules(largest=2))
 @settings(max_examples=examples(12))
 def test_two_ranks_under_a_schedule_equal_the_naive_maths(two_ranks, layout, drawn):
-    of_rank = two_ranks.run(scheduled_logits, *drawn, layout)
-    assert len([found for found in of_rank if found is not None]) == layout.tensor_parallel_size
-    for found in of_rank[: layout.tensor_parallel_size]:
-        assert_reference(found, *drawn)
+    by_rank = two_ranks.run(scheduled_logits, *drawn, layout)
+    assert sum(logits is not None for logits in by_rank) == layout.tensor_parallel_size
+    for logits in by_rank[: layout.tensor_parallel_size]:
+        assert_reference(logits, *drawn)
 
 
 @pytest.mark.parametrize(
@@ -93,13 +78,15 @@ def test_two_ranks_under_a_schedule_equal_the_naive_maths(two_ranks, layout, dra
     ],
     ids=str,
 )
-def test_layers_keep_their_lane_when_they_are_regrouped(four_ranks, regrouped):
-    """Two lanes then hold two members of one stage."""
+def test_layers_keep_their_rank_when_they_are_regrouped(four_ranks, regrouped):
+    """Two ranks then hold two members of one stage each."""
     case = Case(uniform_plan(4, 0, 4, 2), Shape(), seed=0, prompt_length=4, padding=[0, 2])
     schedule = Schedule((case.plan, regrouped), (0, 3))
-    found, *others = four_ranks.run(scheduled_logits, case, schedule, Layout(group_parallel_size=4))
+    logits, *others = four_ranks.run(
+        scheduled_logits, case, schedule, Layout(group_parallel_size=4)
+    )
     assert others == [None] * 3
-    assert_reference(found, case, schedule)
+    assert_reference(logits, case, schedule)
 
 
 def test_generated_text_follows_the_schedule():
@@ -115,7 +102,7 @@ def test_plan_of_each_token():
 
 
 @pytest.mark.parametrize(
-    ("plans", "starts", "field", "said"),
+    ("plans", "starts", "field", "message"),
     [
         ((), (), "starts", "() must begin with 0"),
         ((DENSE,), (), "starts", "a token for each plan"),
@@ -128,8 +115,8 @@ def test_plan_of_each_token():
         ((DENSE, kept_layers_plan(4, [0]), DENSE), (0, 1, 2), "plans", "layer 1 comes back"),
     ],
 )
-def test_schedules_that_cannot_be_run(plans, starts, field, said):
-    with pytest.raises(ValueError, match=rf"\A{field}: [^\n]*{re.escape(said)}[^\n]*\Z"):
+def test_schedules_that_cannot_be_run(plans, starts, field, message):
+    with pytest.raises(ValueError, match=rf"\A{field}: [^\n]*{re.escape(message)}[^\n]*\Z"):
         Schedule(plans, starts)
 
 
@@ -138,10 +125,12 @@ def test_plan_for_another_checkpoint():
         Engine.from_dense(tiny_dense(3), Schedule((DENSE,)))
 
 
-def test_layers_that_change_between_group_and_single_need_outside_first():
+def test_layers_that_change_between_group_and_single_need_rank0():
     schedule = Schedule((uniform_plan(4, 0, 4, 2), DENSE), (0, 3))
     stages_of_rank(schedule.plans, Layout(group_parallel_size=2), rank=1)
-    with pytest.raises(ValueError, match=r"\Aoutside: 'replicated'[^\n]*layer 0[^\n]*'first'\Z"):
+    with pytest.raises(
+        ValueError, match=r"\Aungrouped_layers: 'replicate'[^\n]*layer 0[^\n]*'rank0'\Z"
+    ):
         stages_of_rank(
             schedule.plans, Layout(group_parallel_size=2, ungrouped_layers="replicate"), rank=1
         )

@@ -1,4 +1,4 @@
-"""Gangs of ranks: answers in order; who fails, hangs or dies is named, and nothing stays behind."""
+"""Worker groups: values in order; a rank that fails, hangs or dies is named; no process is left."""
 
 import os
 import re
@@ -19,80 +19,82 @@ import torch
 from cqil.engine.parallel.layout import Layout
 from cqil.engine.parallel.worker_group import RankError, WorkerGroup
 
-HERE = Path(__file__).parent
+SUPPORT = Path(functions.__file__).parent
 PARENT = """
 import rank_functions as functions
-from cqil.engine.parallel.worker_group import Gang
+from cqil.engine.parallel.worker_group import WorkerGroup
 
-with Gang(2) as gang:
-    print(*gang.run(functions.process_id), flush=True)
-    gang.run(functions.sleep)
+with WorkerGroup(2) as workers:
+    print(*workers.run(functions.process_id), flush=True)
+    workers.run(functions.sleep)
 """
 
 
 def children():
     """Live child processes, the helper of multiprocessing apart."""
-    found = psutil.Process().children(recursive=True)
-    return {child for child in found if "resource_tracker" not in " ".join(child.cmdline())}
+    processes = psutil.Process().children(recursive=True)
+    return {child for child in processes if "resource_tracker" not in " ".join(child.cmdline())}
 
 
 @contextmanager
-def leaving_nothing(world, **options):
-    """A gang after which no process and no open port is left."""
+def group_without_remains(world_size, **options):
+    """A worker group after which no process and no open port is left."""
     before = children()
-    with WorkerGroup(world, **options) as workers:
+    with WorkerGroup(world_size, **options) as workers:
         port = workers._store.port
         yield workers
         assert children() == before
-    with socket.socket() as found:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind(("127.0.0.1", port))
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
     with pytest.raises(RuntimeError, match="has ended"):
         workers.run(functions.greet, "hello")
 
 
-def test_answers_come_in_order_of_rank_again_and_again(two_ranks):
+def test_values_come_in_order_of_rank_again_and_again(two_ranks):
     assert two_ranks.run(functions.greet, "hello") == ["hello 0", "hello 1"]
     assert two_ranks.run(functions.summed, 10) == [21, 21]
     assert two_ranks.run(functions.greet, "again") == ["again 0", "again 1"]
 
 
-def test_two_gangs_at_once_do_not_meet(two_ranks):
+def test_two_groups_at_once_do_not_meet(two_ranks):
     with WorkerGroup(2) as other, ThreadPoolExecutor(2) as threads:
         sums = threads.map(lambda g, n: g.run(functions.summed, n), [two_ranks, other], [10, 100])
         assert list(sums) == [[21, 21], [201, 201]]
 
 
 @pytest.mark.parametrize(
-    ("deed", "others_wait", "said"),
+    ("deed", "others_wait", "fault"),
     [
         ("KeyError", True, "failed: KeyError: 'missing'"),
         ("SIGKILL", True, "was killed by SIGKILL"),
-        ("SIGSTOP", True, "hangs: the others wait for it in vain"),
-        ("sleep", False, "hangs: no answer 5 s after the others'"),
+        ("SIGSTOP", True, "hangs: the other ranks wait for it"),
+        ("sleep", False, "hangs: no reply 5 s after the other ranks"),
     ],
 )
-def test_culprit_is_named_with_its_log(deed, others_wait, said, monkeypatch):
+def test_culprit_is_named_with_its_log(deed, others_wait, fault, monkeypatch):
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
-    with leaving_nothing(2, timeout_s=3) as workers:
+    with group_without_remains(2, timeout_s=3) as workers:
         started = time.monotonic()
-        with pytest.raises(RankError, match=rf"\Arank 1 of 2 {re.escape(said)}; its log") as raised:
+        with pytest.raises(
+            RankError, match=rf"\Arank 1 of 2 {re.escape(fault)}; its log"
+        ) as raised:
             workers.run(functions.misbehave, deed, others_wait)
         assert time.monotonic() - started < 3 + 10
     assert f"\n  | now {deed}\n" in f"{raised.value}\n"
 
 
-def test_culprit_is_named_where_a_part_of_the_gang_waits():
+def test_culprit_is_named_where_a_part_of_the_group_waits():
     with (
-        leaving_nothing(4, timeout_s=3) as workers,
-        pytest.raises(RankError, match=r"\Arank 1 of 4 hangs: the others wait"),
+        group_without_remains(4, timeout_s=3) as workers,
+        pytest.raises(RankError, match=r"\Arank 1 of 4 hangs: the other ranks wait"),
     ):
         workers.run(functions.hang_among_two)
 
 
 def test_refused_input_is_the_callers_error():
     with (
-        leaving_nothing(2, timeout_s=3) as workers,
+        group_without_remains(2, timeout_s=3) as workers,
         pytest.raises(ValueError, match=r"\Ainvalid literal [^\n]*'many'\Z"),
     ):
         workers.run(functions.misbehave, "ValueError", True)
@@ -102,7 +104,7 @@ def test_refused_input_is_the_callers_error():
 def test_ranks_die_with_their_parent(tmp_path):
     with subprocess.Popen(
         [sys.executable, "-c", PARENT],
-        cwd=HERE,
+        cwd=SUPPORT,
         env=os.environ | {"TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
     ) as run:
@@ -131,17 +133,17 @@ def test_more_ranks_than_devices():
 
 
 def test_layout_of_another_world(two_ranks):
-    said = r"layout: 2 lanes x 2 shards need 4 ranks, but 2 are running"
+    error = "layout: group_parallel_size 2 x tensor_parallel_size 2 needs 4 ranks, but 2 run"
     assert (
         two_ranks.run(functions.refusal, Layout(group_parallel_size=2, tensor_parallel_size=2))
-        == [said] * 2
+        == [error] * 2
     )
 
 
 def test_ranks_of_torchrun_generate_what_one_device_does(tmp_path):
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
     run = subprocess.run(
-        [*torchrun, HERE / "rank_functions.py"],
+        [*torchrun, SUPPORT / "rank_functions.py"],
         env=os.environ | {"TMPDIR": str(tmp_path)},
         capture_output=True,
         text=True,

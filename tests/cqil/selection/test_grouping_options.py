@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import pytest
-from fake_evaluator import FakeWorkbench, run
+from fake_evaluator import FakeEvaluator, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -29,7 +29,7 @@ def plan_on_random_data(method, num_layers, seed=0):
         similarity = LayerSimilarity(half + half.T + np.eye(num_layers + 1), np.zeros((0, 0)))
         return method.plan(Evidence(num_layers=num_layers, similarity=similarity))
     dependency = draw.random((num_layers, num_layers))
-    return run(method, FakeWorkbench(num_layers, score_of(seed), dependency))
+    return run(method, FakeEvaluator(num_layers, score_of(seed), dependency))
 
 
 def score_of(seed):
@@ -133,7 +133,7 @@ def test_depth_that_the_checkpoint_cannot_reach_is_refused_in_one_line(rule, opt
     if method.needs_similarity:
         calls = [lambda: plan_on_random_data(method, 6)]
     elif rule not in (Dependency, Dynamic):  # whose searches know no depth
-        calls.append(lambda: method.search(FakeWorkbench(6, score_of(0))))
+        calls.append(lambda: method.search(FakeEvaluator(6, score_of(0))))
     for call in calls:
         with pytest.raises(ValueError, match=rf"\A{begins}[^\n]*\Z"):
             call()

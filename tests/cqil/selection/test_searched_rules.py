@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from fake_evaluator import FakeWorkbench, run
+from fake_evaluator import FakeEvaluator, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +22,7 @@ def dependent(num_layers, pairs):
     matrix = np.where(np.tri(num_layers, dtype=bool), LOW, 0.5)
     for pair, value in pairs.items():
         matrix[pair] = value
-    return FakeWorkbench(num_layers, dependency=matrix)
+    return FakeEvaluator(num_layers, dependency=matrix)
 
 
 WINDOWS = {
@@ -49,9 +49,9 @@ WINDOWS = {
     ],
 )
 def test_dependency_takes_windows_of_least_maximum(depth, groups):
-    workbench = dependent(6, WINDOWS)
-    assert run(Dependency(group_size=3, depth=depth), workbench).groups == groups
-    assert workbench.asked == ["dependency"]
+    evaluator = dependent(6, WINDOWS)
+    assert run(Dependency(group_size=3, depth=depth), evaluator).groups == groups
+    assert evaluator.asked == ["dependency"]
 
 
 def test_dependency_windows_shrink_where_no_full_one_is_left():
@@ -81,16 +81,16 @@ FOUR = {
 
 
 def four():
-    return FakeWorkbench(4, lambda plan: FOUR[plan.groups])
+    return FakeEvaluator(4, lambda plan: FOUR[plan.groups])
 
 
 def test_greedy_judges_the_second_merge_on_the_model_with_the_first():
-    workbench = four()
+    evaluator = four()
     method = Greedy(depth=2, bypass=1, bypass_target="ffn+residual")
-    plan = run(method, workbench)
+    plan = run(method, evaluator)
     assert plan.groups == ((0,), (1, 2, 3))
-    assert [asked.groups for asked in workbench.asked] == list(FOUR)[:5]
-    assert {(p.bypass, p.bypass_target) for p in [plan, *workbench.asked]} == {(1, "ffn+residual")}
+    assert [asked.groups for asked in evaluator.asked] == list(FOUR)[:5]
+    assert {(p.bypass, p.bypass_target) for p in [plan, *evaluator.asked]} == {(1, "ffn+residual")}
     assert method.search(four())["path"] == [
         {"merged": [2, 3], "divergence": 0.1},
         {"merged": [1, 2, 3], "divergence": 0.9},
@@ -99,8 +99,8 @@ def test_greedy_judges_the_second_merge_on_the_model_with_the_first():
 
 def test_greedy_merges_within_the_size_and_never_out_of_reach():
     def middle(depth):
-        workbench = FakeWorkbench(4, lambda plan: 0.0 if (1, 2) in plan.groups else 1.0)
-        return run(Greedy(depth=depth, group_size=2), workbench).groups
+        evaluator = FakeEvaluator(4, lambda plan: 0.0 if (1, 2) in plan.groups else 1.0)
+        return run(Greedy(depth=depth, group_size=2), evaluator).groups
 
     assert run(Greedy(depth=2, group_size=2), four()).groups == ((0, 1), (2, 3))
     assert middle(3) == ((0,), (1, 2), (3,))
@@ -112,10 +112,10 @@ def test_greedy_to_less_depth_asks_again_what_it_asked_for_more(depth):
     """So that stored answers serve; here four layers a group keep all these depths in reach."""
 
     def search(depth):
-        workbench = FakeWorkbench(
+        evaluator = FakeEvaluator(
             10, lambda plan: sum(37 * s[0] % 11 / len(s) for s in plan.groups)
         )
-        return workbench, Greedy(depth=depth).search(workbench)["path"]
+        return evaluator, Greedy(depth=depth).search(evaluator)["path"]
 
     (shallow, path), (deep, start) = search(depth), search(8)
     assert path[: len(start)] == start
@@ -124,30 +124,30 @@ def test_greedy_to_less_depth_asks_again_what_it_asked_for_more(depth):
 
 
 def test_dynamic_adds_up_costs_that_were_measured_one_by_one():
-    workbench = four()
-    assert run(Dynamic(depth=2, group_size=3, drop=False), workbench).groups == ((0, 1), (2, 3))
-    assert ((0, 1), (2, 3)) not in [asked.groups for asked in workbench.asked]
-    assert len(workbench.asked) == workbench.expected == 3 + 2
+    evaluator = four()
+    assert run(Dynamic(depth=2, group_size=3, drop=False), evaluator).groups == ((0, 1), (2, 3))
+    assert ((0, 1), (2, 3)) not in [asked.groups for asked in evaluator.asked]
+    assert len(evaluator.asked) == evaluator.expected == 3 + 2
 
 
 def test_dynamic_leaves_layers_out_where_that_is_cheaper():
-    workbench = four()
-    found = Dynamic(depth=2, group_size=3).search(workbench)
+    evaluator = four()
+    found = Dynamic(depth=2, group_size=3).search(evaluator)
     assert found == {"grouped": [[0.3, 0.2, 0.1], [0.8, 0.9]], "dropped": [0.05, 1.0, 1.0, 1.0]}
-    assert len(workbench.asked) == workbench.expected == 3 + 2 + 4
+    assert len(evaluator.asked) == evaluator.expected == 3 + 2 + 4
     by_depth = [run(Dynamic(depth=d, group_size=3), four()).groups for d in (3, 2, 1)]
     # 0.05; 0.05 + 0.1; and with 0 left out, 1 to 3 in one stage: 0.05 + 0.9
     assert by_depth == [((1,), (2,), (3,)), ((1,), (2, 3)), ((1, 2, 3),)]
 
 
 def test_dynamic_measures_groups_under_the_bypass_and_drops_without():
-    workbench = FakeWorkbench(3, lambda plan: 0.0)
-    Dynamic(depth=2, group_size=2, bypass_target="two-way").search(workbench)
+    evaluator = FakeEvaluator(3, lambda plan: 0.0)
+    Dynamic(depth=2, group_size=2, bypass_target="two-way").search(evaluator)
     pairs = [
         LayerPlan(num_layers=3, groups=g, bypass_target="two-way")
         for g in (((0, 1), (2,)), ((0,), (1, 2)))
     ]
-    assert workbench.asked == pairs + [
+    assert evaluator.asked == pairs + [
         kept_layers_plan(3, kept) for kept in ([1, 2], [0, 2], [0, 1])
     ]
 

@@ -1,7 +1,7 @@
 """CQIL's uniform groups: every reachable depth is reached, and the search takes the best start."""
 
 import pytest
-from fake_evaluator import FakeWorkbench, run
+from fake_evaluator import FakeEvaluator, run
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -12,7 +12,7 @@ from cqil.selection.uniform import Uniform, candidate_starts, grouped_span
 
 
 def evidence(num_layers, **found):
-    return Evidence(num_layers=num_layers, found=found)
+    return Evidence(num_layers=num_layers, search_result=found)
 
 
 @st.composite
@@ -112,11 +112,11 @@ def test_candidate_starts_take_both_extremes():
 
 def test_search_takes_the_start_of_least_score_and_records_all():
     scores = dict(zip(range(1, 8), [3.0, 2.5, 2.75, 2.0, 2.25, 4.0, 5.0], strict=True))
-    workbench = FakeWorkbench(12, lambda plan: scores[min(plan.groups, key=paired)[0]], grid=9)
+    evaluator = FakeEvaluator(12, lambda plan: scores[min(plan.groups, key=paired)[0]], grid=9)
     method = Uniform(group_size=2, depth=10, bypass=1)
-    found = method.search(workbench)
-    assert workbench.asked == [uniform_plan(12, start, start + 4, 2) for start in scores]
-    assert workbench.expected == 7
+    found = method.search(evaluator)
+    assert evaluator.asked == [uniform_plan(12, start, start + 4, 2) for start in scores]
+    assert evaluator.expected == 7
     assert found["grid"] == [{"start": s, "end": s + 4, "nll": scores[s]} for s in scores]
     assert (found["group_size"], found["depth"], found["start"]) == (2, 10, 4)
     assert method.plan(evidence(12, **found)) == uniform_plan(12, 4, 8, 2, bypass=1)
@@ -129,6 +129,6 @@ def paired(stage):
 
 def test_speedup_asks_for_the_depth_that_it_stands_for():
     plan = run(
-        Uniform(group_size=2, speedup=1.5), FakeWorkbench(30, lambda plan: plan.groups[1][0])
+        Uniform(group_size=2, speedup=1.5), FakeEvaluator(30, lambda plan: plan.groups[1][0])
     )
     assert plan.depth == 20

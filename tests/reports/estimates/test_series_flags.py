@@ -1,4 +1,4 @@
-"""Marks and tests on made-up series: rates of false alarms, and faults that must be found."""
+"""Flags on made-up series: rates of false alarms, and faults that must be found; McNemar's test."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from reports.estimates.series_flags import (
 )
 
 SERIES = 600
-KINDS = {
+DISTRIBUTIONS = {
     "flat": lambda rng, n: rng.random(n),
     "normal": lambda rng, n: rng.normal(10, 1, n),
     "exponential": lambda rng, n: 5 + rng.exponential(size=n),
@@ -27,6 +27,7 @@ KINDS = {
 
 
 def share(test, rounds, draw):
+    """Of made-up series of so many rounds, those that the test flags."""
     rng = np.random.default_rng(rounds)
     return sum(test(draw(rng, rounds)) for _ in range(SERIES)) / SERIES
 
@@ -37,10 +38,10 @@ def within(rate, nominal):
 
 
 @pytest.mark.parametrize("rounds", [5, 9, 15, 30])
-@pytest.mark.parametrize("kind", KINDS)
-def test_series_of_one_mode_are_rarely_marked(kind, rounds):
-    assert within(share(is_bimodal, rounds, KINDS[kind]), BIMODAL_ALARM)
-    assert within(share(drifts, rounds, KINDS[kind]), DRIFT_ALARM)
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_series_of_one_mode_are_rarely_flagged(name, rounds):
+    assert within(share(is_bimodal, rounds, DISTRIBUTIONS[name]), BIMODAL_ALARM)
+    assert within(share(drifts, rounds, DISTRIBUTIONS[name]), DRIFT_ALARM)
 
 
 @pytest.mark.parametrize(("rounds", "power"), [(9, 0.8), (15, 0.95), (30, 0.99)])
@@ -65,19 +66,19 @@ def test_one_outlier_is_no_mode_and_no_drift():
     assert series_flags(series) == ""
 
 
-def test_marks_tell_faults_apart():
+def test_flags_tell_faults_apart():
     wobble = np.array([3, 1, 4, 1.5, 5, 2, 6, 3.5, 2.5, 4.5, 1.2]) / 100
     assert series_flags(1 + wobble + np.arange(11) / 10) == DRIFT
     assert series_flags(1 + wobble + np.array([0, 1, 1, 0, 0, 1, 0, 1, 1, 0, 0])) == BIMODAL
 
 
 @pytest.mark.parametrize("series", [np.ones(9), np.array([1.0, 2, 3, 9])])
-def test_equal_or_few_rounds_have_no_marks(series):
+def test_equal_or_few_rounds_have_no_flags(series):
     assert series_flags(series) == ""
 
 
 @pytest.mark.parametrize(
-    ("mine", "theirs", "expected"),
+    ("first", "second", "expected"),
     [
         ([1, 1, 0, 0], [1, 1, 0, 0], (0, 0, 1.0)),
         ([1, 0, 0], [0, 1, 0], (1, 1, 1.0)),
@@ -85,15 +86,15 @@ def test_equal_or_few_rounds_have_no_marks(series):
         ([0] * 8 + [1] * 2, [1] * 8 + [0] * 2, (2, 8, 2 * (1 + 10 + 45) / 1024)),
     ],
 )
-def test_mcnemar_counts_throws_of_a_coin(mine, theirs, expected):
-    assert mcnemar(np.array(mine), np.array(theirs)) == pytest.approx(expected)
+def test_mcnemar_counts_throws_of_a_coin(first, second, expected):
+    assert mcnemar(np.array(first), np.array(second)) == pytest.approx(expected)
 
 
 def test_mcnemar_rarely_tells_equals_apart():
     rng = np.random.default_rng(0)
-    called = 0
+    told_apart = 0
     for _ in range(SERIES):
         hard = rng.random(60)
-        mine, theirs = (rng.random(60) > hard for _ in range(2))
-        called += mcnemar(mine.astype(float), theirs.astype(float))[2] < 0.05
-    assert within(called / SERIES, 0.05)
+        first, second = (rng.random(60) > hard for _ in range(2))
+        told_apart += mcnemar(first.astype(float), second.astype(float))[2] < 0.05
+    assert within(told_apart / SERIES, 0.05)

@@ -143,6 +143,7 @@ def test_other_documents_are_refused(written):
         load_results(written)
 
 
-def test_nothing_is_drawn_where_nothing_was_written(html):
-    assert 'id="generation"' not in html
-    assert "#generation" not in html
+def test_nothing_is_drawn_where_nothing_was_written(folder):
+    page = rendered_page(folder)
+    assert 'id="generation"' not in page
+    assert "#generation" not in page

@@ -77,7 +77,10 @@ def test_times_stand_beside_what_they_cost(folder):
 
 
 def test_a_variant_without_accuracy_is_marked_and_hollow(folder):
-    for path in (folder / "perplexity" / "pairs.json", folder / "multiple_choice" / "few" / "pairs.json"):
+    for path in (
+        folder / "perplexity" / "pairs.json",
+        folder / "multiple_choice" / "few" / "pairs.json",
+    ):
         path.unlink()
     _, shown = table(folder)
     assert shown.loc[("pairs", "one device"), "perplexity / dense"] == "no accuracy"

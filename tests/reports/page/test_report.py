@@ -105,7 +105,9 @@ def test_bypass_is_compared_over_the_same_groups(folder):
 
 
 def test_other_documents_are_refused(folder):
-    write_result(folder / "perplexity" / "pairs.json", MadeUpRun().perplexity_result("pairs", documents=4))
+    write_result(
+        folder / "perplexity" / "pairs.json", MadeUpRun().perplexity_result("pairs", documents=4)
+    )
     with pytest.raises(ValueError, match=r"pairs\.json: documents differ from those of dense"):
         load_results(folder)
 
@@ -125,13 +127,19 @@ def test_another_session_of_another_path_is_refused(folder):
 
 
 def test_a_result_of_another_path_is_refused(folder):
-    write_result(folder / "latency" / "ranks-2" / WORK / "pairs.json", MadeUpRun().latency_result("pairs"))
+    write_result(
+        folder / "latency" / "ranks-2" / WORK / "pairs.json", MadeUpRun().latency_result("pairs")
+    )
     with pytest.raises(ValueError, match=r"ranks-2/b1-p8/pairs\.json: measured on engine"):
         load_results(folder)
 
 
 def test_a_result_of_another_plan_is_refused(folder):
-    stale = MadeUpRun().perplexity_result("pairs").model_copy(update={"plan": dense_plan(LAYERS).to_dict()})
+    stale = (
+        MadeUpRun()
+        .perplexity_result("pairs")
+        .model_copy(update={"plan": dense_plan(LAYERS).to_dict()})
+    )
     write_result(folder / "perplexity" / "pairs.json", stale)
     with pytest.raises(ValueError, match=r"pairs\.json: measured with another plan"):
         load_results(folder)
@@ -157,8 +165,10 @@ def test_a_folder_without_results_is_refused(folder):
 
 
 def test_a_skipped_result_shows_its_reason_and_no_number(folder):
-    skipped = MadeUpRun().perplexity_result("removed").model_copy(
-        update={"status": "skipped", "reason": "no accelerator here", "samples": []}
+    skipped = (
+        MadeUpRun()
+        .perplexity_result("removed")
+        .model_copy(update={"status": "skipped", "reason": "no accelerator here", "samples": []})
     )
     write_result(folder / "perplexity" / "removed.json", skipped)
     results = load_results(folder)

@@ -123,7 +123,12 @@ def bench(arms):
 
 
 def test_parts_of_a_step_add_up_to_what_was_measured():
-    arms = [arm("a", 10, 2), arm("a-no-communication", 6, 0), arm("b", 7, 5), arm("b-no-communication", 6, 0)]
+    arms = [
+        arm("a", 10, 2),
+        arm("a-no-communication", 6, 0),
+        arm("b", 7, 5),
+        arm("b-no-communication", 6, 0),
+    ]
     parts = step_breakdown.step_parts(bench([*arms, arm("alone", 3, 1)])).set_index("system")
     assert list(parts.index) == ["a", "b"]
     assert parts.loc["a"].tolist() == pytest.approx([10, 6, 2, 2, 8])
@@ -133,7 +138,10 @@ def test_parts_of_a_step_add_up_to_what_was_measured():
 
 def test_a_bench_in_the_folder_is_drawn(folder):
     assert "figure-step-breakdown" not in write_report(folder, folder / "out").read_text()
-    write_json(folder / "bench.json", bench([arm("a", 10, 2), arm("a-no-communication", 6, 0)]).model_dump())
+    write_json(
+        folder / "bench.json",
+        bench([arm("a", 10, 2), arm("a-no-communication", 6, 0)]).model_dump(),
+    )
     assert 'id="figure-step-breakdown"' in write_report(folder, folder / "out").read_text()
     (folder / "bench.json").write_text("{}")
     with pytest.raises(ValueError, match=r"bench\.json: is no bench"):

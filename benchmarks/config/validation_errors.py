@@ -1,0 +1,57 @@
+"""Pydantic's errors about a configuration as one line: the key, what is wrong, the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+RENAMED_KEYS = {
+    "choices": "multiple_choice",
+    "lanes": "group_parallel_size",
+    "shards": "tensor_parallel_size",
+    "least": "min_layers",
+    "pairs": "dataset",
+}
+"""Keys of configurations before schema 2 -> their present names."""
+RENAMED_VALUES = {"graph": "cuda_graph"}
+"""Values of configurations before schema 2 -> their present names."""
+
+
+def explain_validation_error(error: ValidationError) -> str:
+    """The first fault as one line: key, what is wrong, the value.
+
+    A key that was renamed is named before all other faults, since it explains them: under its old
+    name the key is unknown, and under its new name it is missing.
+    """
+    faults = error.errors()
+    renamed = [line for fault in faults if (line := _explain_renamed(fault)) is not None]
+    return renamed[0] if renamed else _explain_fault(faults[0])
+
+
+def _explain_renamed(fault: Mapping[str, Any]) -> str | None:
+    """The line for a key or value that has another name now; None for every other fault."""
+    key, value = _key_of(fault), fault["input"]
+    if fault["type"] == "extra_forbidden":
+        new_key = RENAMED_KEYS.get(str(fault["loc"][-1]))
+        return None if new_key is None else f"{key}: is now called {new_key}; rename it"
+    if fault["type"] == "literal_error" and isinstance(value, str) and value in RENAMED_VALUES:
+        return f"{key}: {value!r} is now called {RENAMED_VALUES[value]!r}; rename it"
+    return None
+
+
+def _explain_fault(fault: Mapping[str, Any]) -> str:
+    key, message = _key_of(fault), fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "extra_forbidden":
+        return f"{key}: unknown key; remove it or correct its spelling"
+    if fault["type"] == "missing":
+        return f"{key}: missing; config/README.md explains it"
+    if fault["type"] == "value_error":
+        return f"{key}: {message}" if key else message
+    return f"{key}: {message}, got {fault['input']!r}"
+
+
+def _key_of(fault: Mapping[str, Any]) -> str:
+    """The dotted key that a fault is about."""
+    return ".".join(str(part) for part in fault["loc"] if part != "[key]")

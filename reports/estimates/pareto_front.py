@@ -1,0 +1,43 @@
+"""Perplexity beside the time and the device-seconds of a decoded token, and which points are best."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from reports.data.results import Results
+from reports.estimates.quality import ALL
+from reports.estimates.rows import by_variant
+
+COLUMNS = ["variant", "backend", "latency", "resources", "quality"]
+
+
+def pareto_points(
+    results: Results, perplexities: pd.DataFrame, latencies: pd.DataFrame
+) -> pd.DataFrame:
+    """One row for each variant and backend with a decode time; all values are relative to dense.
+
+    `latency` is time, `resources` is time by ranks, `quality` is perplexity, NaN where it was not
+    measured. Backends that run dense only are left out: they are other programs, not variants.
+    """
+    ratios = by_variant(perplexities[perplexities["text"] == ALL], "ratio")
+    qualities = {variant: ratio.value for variant, ratio in ratios.items()}
+    rows = []
+    for row in latencies[latencies["phase"] == "decode"].to_dict("records"):
+        backend = results.backends[row["backend"]]
+        if not backend.dense_only:
+            time = row["ratio"].value
+            quality = qualities.get(row["variant"], math.nan)
+            rows.append((row["variant"], row["backend"], time, time * backend.ranks, quality))
+    return pd.DataFrame(rows, columns=COLUMNS).dropna(subset=["latency"])
+
+
+def pareto_front(points: pd.DataFrame, cost: str) -> pd.DataFrame:
+    """The points that no other point beats in both cost and quality, cheapest first.
+
+    `cost` is the column `latency` or `resources`.
+    """
+    known = points.dropna(subset=["quality"]).sort_values([cost, "quality"])
+    best = known["quality"].cummin()
+    return known[(known["quality"] == best) & ~known["quality"].duplicated()]

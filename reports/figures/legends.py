@@ -1,0 +1,45 @@
+"""Entries of legends: variants by family, backends, and families."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from matplotlib.lines import Line2D
+
+from reports.data.labels import FAMILIES, family_name
+from reports.data.results import ReportedVariant, Results
+from reports.figures.style import INK, backend_line, family_colour, variant_style
+
+
+def by_family(variants: Iterable[ReportedVariant]) -> list[ReportedVariant]:
+    """Variants in the order of FAMILIES; other families come last, by name."""
+    order = {family: index for index, family in enumerate(FAMILIES)}
+    return sorted(variants, key=lambda v: (order.get(v.family, len(order)), v.family))
+
+
+def variant_entries(variants: Iterable[ReportedVariant]) -> list[Line2D]:
+    """One entry for all variants that look the same."""
+    styles = {style.label: style for style in map(variant_style, by_family(variants))}
+    return [entry(label, **style.line()) for label, style in styles.items()]
+
+
+def family_entries(variants: Iterable[ReportedVariant]) -> list[Line2D]:
+    """One entry for each family, in the order of the variants."""
+    return [
+        entry(family_name(family), color=family_colour(family), marker="o", linestyle="none")
+        for family in dict.fromkeys(variant.family for variant in variants)
+    ]
+
+
+def backend_entries(results: Results, backends: Sequence[str]) -> list[Line2D]:
+    """One entry for each backend: its marker and its label."""
+    return [
+        entry(results.backends[name].label, color=INK, **backend_line(results, name, backends))
+        for name in backends
+    ]
+
+
+def entry(label: str, **line: Any) -> Line2D:
+    """An entry of a legend; `line` holds options of matplotlib's plot."""
+    return Line2D([], [], label=label, **line)
