@@ -1,4 +1,4 @@
-"""Every method there is: files of this project's method folders, and entry points of other packages.
+"""All methods: files of this project's method folders, and entry points of other packages.
 
 A package adds methods under the entry-point group `cqil.methods`; each entry point names a module
 with `Method` subclasses, or one such class.

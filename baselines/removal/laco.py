@@ -63,16 +63,16 @@ class LaCo(Method):
         evaluator.set_total(len(thresholds) * num_layers)
         for threshold in thresholds:
             merges = self._collapse(num_layers, evaluator.merged_similarity, threshold)
-            if self.depth is None or _left(num_layers, merges) == self.depth:
+            if self.depth is None or _layers_left(num_layers, merges) == self.depth:
                 break
         return {"threshold": threshold, "merges": [merge.to_dict() for merge in merges]}
 
     def plan(self, evidence: Evidence) -> LayerPlan:
         self._check(evidence.num_layers)
-        gone = {layer for merge in self.merges(evidence) for layer in merge.taken}
-        if not gone:
+        removed = {layer for merge in self.merges(evidence) for layer in merge.taken}
+        if not removed:
             raise ValueError(f"threshold: {self.threshold} accepts no merge; choose a lower one")
-        kept = [layer for layer in range(evidence.num_layers) if layer not in gone]
+        kept = [layer for layer in range(evidence.num_layers) if layer not in removed]
         return kept_layers_plan(evidence.num_layers, kept)
 
     def merges(self, evidence: Evidence) -> tuple[LayerMerge, ...]:
@@ -83,16 +83,16 @@ class LaCo(Method):
     ) -> list[LayerMerge]:
         """Merges in the order in which they are accepted, down to the depth if there is one."""
         stack = list(range(self.low, self._end(num_layers)))
-        still = num_layers if self.depth is None else num_layers - self.depth
+        to_remove = num_layers if self.depth is None else num_layers - self.depth
         merges: list[LayerMerge] = []
         first = len(stack) - self.window
-        while first >= 0 and still > 0:
-            after = first + 1 + min(self.window - 1, still)
+        while first >= 0 and to_remove > 0:
+            after = first + 1 + min(self.window - 1, to_remove)
             merge = LayerMerge(stack[first], tuple(stack[first + 1 : after]), self.rule)
             if similarity([*merges, merge]) > threshold:
                 merges.append(merge)
                 del stack[first + 1 : after]
-                still -= len(merge.taken)
+                to_remove -= len(merge.taken)
                 first = min(first - self.interval, len(stack) - self.window)
             else:
                 first -= 1
@@ -112,7 +112,7 @@ class LaCo(Method):
         if self.depth is None:
             return
         check_depth(self.depth, num_layers)
-        left = _left(num_layers, self._collapse(num_layers, lambda tried: 1.0, -1.0))
+        left = _layers_left(num_layers, self._collapse(num_layers, lambda tried: 1.0, -1.0))
         if left > self.depth:
             raise ValueError(
                 f"depth: {self.depth} is out of reach, {left} layers are left if every merge is "
@@ -120,5 +120,5 @@ class LaCo(Method):
             )
 
 
-def _left(num_layers: int, merges: list[LayerMerge]) -> int:
+def _layers_left(num_layers: int, merges: list[LayerMerge]) -> int:
     return num_layers - sum(len(merge.taken) for merge in merges)

@@ -12,7 +12,7 @@ from baselines.reordering.layer_range import check_layer_range
 from cqil.methods.evidence import Evidence
 from cqil.methods.method import Look, Method
 from cqil.plan import LayerPlan
-from cqil.plan.stages import dense_stages
+from cqil.plan.stages import Stages, dense_stages
 
 
 class ParallelAttention(Method):
@@ -26,5 +26,5 @@ class ParallelAttention(Method):
         check_layer_range(self.start, self.end, evidence.num_layers)
         singles = dense_stages(evidence.num_layers)
         halves = tuple((f"{n}.attn", f"{n}.mlp") for n in range(self.start, self.end))
-        groups = (*singles[: self.start], *halves, *singles[self.end :])
+        groups: Stages = (*singles[: self.start], *halves, *singles[self.end :])
         return LayerPlan(num_layers=evidence.num_layers, groups=groups)

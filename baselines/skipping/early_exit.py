@@ -1,6 +1,7 @@
 """Early exit: a decoded token leaves the stack of layers where the model is confident enough.
 
-`softmax-gap` and `saturation` are CALM's criteria (arXiv 2207.07061): see `cqil/plan/early_exit_rule.py`.
+`softmax-gap` and `saturation` are CALM's criteria (arXiv 2207.07061): see
+`cqil/plan/early_exit_rule.py`.
 The threshold is given, or found on calibration text so that a decoded token runs `depth` layers on
 average. CALM lets its threshold decay from token to token and trains the model for it; neither is
 done here. `fixed` skips the layers above `depth` for every decoded token, which is the
@@ -18,11 +19,11 @@ from cqil.methods.plan_evaluator import PlanEvaluator
 from cqil.plan import LayerPlan, dense_plan, kept_layers_plan
 from cqil.plan.early_exit_rule import EarlyExitRule
 
-HALVINGS = 12
-"""Thresholds tried at most."""
-FIXED = {"method", "criterion", "depth"}
+MAX_BISECTIONS = 12
+"""Most thresholds that a search tries."""
+FIXED_OPTIONS = {"method", "criterion", "depth"}
 """Options that a fixed depth takes."""
-CLOSE = 0.05
+DEPTH_TOLERANCE = 0.05
 """Layers by which the mean may miss the depth."""
 
 
@@ -50,7 +51,9 @@ class EarlyExitMethod(Method):
 
     @model_validator(mode="after")
     def _one_target(self) -> "EarlyExitMethod":
-        if self.criterion == "fixed" and (self.depth is None or self.model_fields_set - FIXED):
+        if self.criterion == "fixed" and (
+            self.depth is None or self.model_fields_set - FIXED_OPTIONS
+        ):
             raise ValueError("depth: criterion fixed takes depth alone")
         check_one_given(self, ("depth", "threshold"))
         if self.depth is not None and self.depth <= self.min_layers and self.criterion != "fixed":
@@ -65,18 +68,20 @@ class EarlyExitMethod(Method):
 
     def search(self, evaluator: PlanEvaluator) -> dict[str, Any]:
         """Halves the range of thresholds; takes the one whose mean depth comes closest."""
-        assert self.depth is not None
+        depth = self.depth
+        assert depth is not None
         self._check(evaluator.num_layers)
-        evaluator.set_total(HALVINGS)
-        low, high, tried = 0.0, 1.0, []
-        while len(tried) < HALVINGS:
+        evaluator.set_total(MAX_BISECTIONS)
+        low, high = 0.0, 1.0
+        tried: list[dict[str, float]] = []
+        while len(tried) < MAX_BISECTIONS:
             threshold = (low + high) / 2
-            layers = evaluator.layers_run(self._exit(threshold))
+            layers = evaluator.layers_run(self._rule(threshold))
             tried.append({"threshold": threshold, "layers": layers})
-            if abs(layers - self.depth) <= CLOSE:
+            if abs(layers - depth) <= DEPTH_TOLERANCE:
                 break
-            low, high = (threshold, high) if layers < self.depth else (low, threshold)
-        best = min(tried, key=lambda row: abs(row["layers"] - self.depth))
+            low, high = (threshold, high) if layers < depth else (low, threshold)
+        best = min(tried, key=lambda row: abs(row["layers"] - depth))
         return best | {"tried": tried}
 
     def plan(self, evidence: Evidence) -> LayerPlan:
@@ -90,9 +95,9 @@ class EarlyExitMethod(Method):
     def early_exit(self, evidence: Evidence) -> EarlyExitRule | None:
         if self.criterion == "fixed":
             return None
-        return self._exit(self.threshold or evidence.required_search_result["threshold"])
+        return self._rule(self.threshold or evidence.required_search_result["threshold"])
 
-    def _exit(self, threshold: float) -> EarlyExitRule:
+    def _rule(self, threshold: float) -> EarlyExitRule:
         assert self.criterion != "fixed"
         return EarlyExitRule(self.criterion, threshold, self.min_layers)
 

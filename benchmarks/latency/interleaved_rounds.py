@@ -30,7 +30,7 @@ class InterleavedTimes:
 
     samples: dict[str, list[list[float]]]
     """Runner -> seconds of each step, by round; the first step of a round is the prefill."""
-    stopped: StopReason
+    stop_reason: StopReason
 
 
 @dataclass
@@ -74,7 +74,7 @@ def run_interleaved(
     rule = PrecisionRule(references or {}, workload.precision or 0, seed, times)
     stop = _StopRule(workload, rule)
     rng, numbers = random.Random(seed), range(-workload.warmup, workload.rounds)
-    stopped: StopReason | None = None
+    stop_reason: StopReason | None = None
     with Progress(f"latency {workload.name}", len(numbers) * len(runners), "runs") as progress:
         for number in numbers:
             if number == 0:
@@ -84,9 +84,9 @@ def run_interleaved(
                 if number >= 0:
                     times[name].append(seconds)
                 progress.update()
-            if stopped := stop.after(number + 1):
+            if stop_reason := stop.after(number + 1):
                 break
-    return InterleavedTimes(times, stopped or "rounds")
+    return InterleavedTimes(times, stop_reason or "rounds")
 
 
 @dataclass

@@ -66,7 +66,7 @@ def measure_latency(
             "samples": session.times.samples[target.key],
             "layers": session.layers[target.key],
             "layout": asdict(target.backend.layout(variant)),
-            "stopped": session.times.stopped,
+            "stop_reason": session.times.stop_reason,
             "machine_state": session.machine_state,
         }
 

@@ -16,7 +16,7 @@ from benchmarks.latency.backends.engine import PROCESS_GROUP_BACKENDS
 from benchmarks.probe.compute_times import time_launches, time_throughputs
 from benchmarks.probe.decode_times import load_engines, time_decode_steps
 from benchmarks.probe.message_times import LOAD_ONLY, time_messages
-from benchmarks.probe.rank_samples import ProbeDevice, ProbeEffort, Times
+from benchmarks.probe.rank_samples import DEFAULT_EFFORT, ProbeDevice, ProbeEffort, Times
 from benchmarks.results.probe_record import (
     DecodeStepTimes,
     LaunchTimes,
@@ -40,26 +40,6 @@ SIZES = (2**10, 2**12, 2**14, 2**17, 2**20)
 """Bytes of messages: from the hidden state of one token to those of a prompt."""
 DEFAULT_SHAPES = {"cpu": ("SmolLM2-135M", 30), "cuda": ("LLaMA-7B", 16)}
 """Device -> model whose decode steps are timed, and how many of its layers."""
-EFFORT = {
-    "cpu": ProbeEffort(
-        rounds=7,
-        repeats=20,
-        large_bytes=2**28,
-        matmul_size=1024,
-        load_bytes=2**23,
-        steps=8,
-        context=32,
-    ),
-    "cuda": ProbeEffort(
-        rounds=15,
-        repeats=100,
-        large_bytes=2**30,
-        matmul_size=8192,
-        load_bytes=2**27,
-        steps=16,
-        context=128,
-    ),
-}
 Name = TypeVar("Name", bound=Hashable)
 
 
@@ -76,7 +56,7 @@ def run_probe(
     Raises UnavailableError if the machine has fewer devices than ranks.
     """
     device_type = runtime.start()
-    device, effort = ProbeDevice(device_type, runtime.dtype), effort or EFFORT[device_type]
+    device, effort = ProbeDevice(device_type, runtime.dtype), effort or DEFAULT_EFFORT[device_type]
     shape = shape or _default_shape(device_type)
     world_sizes = _world_sizes(ranks, device_type)
     records: dict[str, list[Any]] = {"messages": [], "throughputs": [], "steps": [], "launches": []}
@@ -107,7 +87,7 @@ def _default_shape(device_type: str) -> ModelShape:
 
 
 def _world_sizes(ranks: list[int] | None, device_type: str) -> list[int]:
-    """One, and the numbers of ranks that are asked for. Raises UnavailableError for too many."""
+    """One, and the requested numbers of ranks. Raises UnavailableError for too many ranks."""
     available = device_count(device_type)
     counts = ranks if ranks is not None else [2] * (available >= 2)
     for count in counts:

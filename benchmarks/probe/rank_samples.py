@@ -37,6 +37,29 @@ class ProbeEffort:
     """Tokens of the prompt before them."""
 
 
+DEFAULT_EFFORT = {
+    "cpu": ProbeEffort(
+        rounds=7,
+        repeats=20,
+        large_bytes=2**28,
+        matmul_size=1024,
+        load_bytes=2**23,
+        steps=8,
+        context=32,
+    ),
+    "cuda": ProbeEffort(
+        rounds=15,
+        repeats=100,
+        large_bytes=2**30,
+        matmul_size=8192,
+        load_bytes=2**27,
+        steps=16,
+        context=128,
+    ),
+}
+"""Type of device -> effort."""
+
+
 @dataclass(frozen=True)
 class ProbeDevice:
     """Where a rank measures: type of device, and dtype."""

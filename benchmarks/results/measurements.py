@@ -146,7 +146,7 @@ class LatencyResult(_Result):
         "where every step ran the plan",
     )
     session: str = Field(description="Shared by results whose rounds were interleaved")
-    stopped: StopReason | None = Field(default=None, description="What ended the rounds")
+    stop_reason: StopReason | None = Field(default=None, description="What ended the rounds")
     machine_state: MachineState | None = Field(default=None, description="Of the whole session")
     samples: list[list[float]] = Field(
         description="Seconds of each step by round; the first of a round is the prefill"

@@ -82,10 +82,10 @@ class MachineState(Schema):
 
     before: MachineSnapshot
     after: MachineSnapshot
-    others_before: float | None = Field(
+    other_cores_before: float | None = Field(
         description="CPU cores that other processes used just before the rounds; null if not known"
     )
-    others_during: float | None = Field(
+    other_cores_during: float | None = Field(
         description="CPU cores that other processes used during rounds"
     )
     involuntary_switches: int | None = Field(

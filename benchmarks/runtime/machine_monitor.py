@@ -72,7 +72,7 @@ class MachineMonitor:
         observed_from = CpuUsage.now()
         time.sleep(OBSERVE_S)
         self._before, self._began = take_snapshot(), CpuUsage.now()
-        self._others_before = observed_from.others_until(self._began)
+        self._other_cores_before = observed_from.others_until(self._began)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -80,16 +80,16 @@ class MachineMonitor:
 
     def machine_state(self) -> MachineState:
         """The state around a block that has ended; prints its warnings."""
-        others_during = self._began.others_until(self._ended)
-        warnings = warnings_of(self._others_before, others_during, self._before)
+        other_cores_during = self._began.others_until(self._ended)
+        warnings = warnings_of(self._other_cores_before, other_cores_during, self._before)
         for warning in warnings:
             print(f"warning: {warning}", file=sys.stderr)
         switches = self._ended.involuntary_switches - self._began.involuntary_switches
         return MachineState(
             before=self._before,
             after=self._after,
-            others_before=self._others_before,
-            others_during=others_during,
+            other_cores_before=self._other_cores_before,
+            other_cores_during=other_cores_during,
             involuntary_switches=max(0, switches),
             warnings=warnings,
         )

@@ -25,7 +25,7 @@ from benchmarks.search.calibration import write_search, write_similarity
 from cqil.plan import LayerPlan
 
 DOCUMENT_CHARACTERS = 8192
-"""Least length of a document that is cut from plain text: more than the tokens of usual windows."""
+"""Minimum length of a document that is cut from plain text: more than the tokens of usual windows."""
 
 
 def make_plan(
@@ -50,19 +50,15 @@ def make_plan(
     manifest = model_manifest(model, folder)
     options, fit = resolve_depth(options, read_json(manifest))
     method = parse_method("plan", options)
-    documents_files = [_documents_file(path, folder / "texts") for path in texts]
-    calibration_text = (documents_files, documents, window)
+    document_files = [_document_file(path, folder / "texts") for path in texts]
     similarity = search = None
     if method.needs_similarity:
         similarity = folder / "similarity.json"
-        request = _calibration_request(manifest, *calibration_text)
-        if not _is_measured(similarity, request):
-            write_similarity(manifest, *calibration_text, runtime, similarity)
-            write_json(_request_file(similarity), request)
+        _ensure_similarity(manifest, document_files, documents, window, runtime, similarity)
     if method.search_key is not None:
         search = folder / "search" / f"{method.search_key}.json"
         # Single answers are stored, so that a finished search is only read again.
-        write_search(options, manifest, *calibration_text, grid, runtime, search)
+        write_search(options, manifest, document_files, documents, window, grid, runtime, search)
     plan = write_variant(out.stem, options, manifest, similarity, search, out, fit)
     calibration = {
         "texts": {path.name: sha256_file(path) for path in texts},
@@ -109,7 +105,7 @@ def model_manifest(model: str, folder: Path) -> Path:
     return folder / "model" / "manifest.json"
 
 
-def _documents_file(path: Path, folder: Path) -> Path:
+def _document_file(path: Path, folder: Path) -> Path:
     """A file of calibration documents, as JSON lines.
 
     It is `path` itself if that is a .jsonl file of the workflow; plain text is cut into documents
@@ -140,21 +136,22 @@ def _split_text(text: str) -> list[str]:
     return [*documents, current.strip()] if current.strip() else documents
 
 
+def _ensure_similarity(
+    manifest: Path, texts: list[Path], documents: int, window: int, runtime: Runtime, out: Path
+) -> None:
+    """Measures similarity, unless `out` holds the measurement of this model and text."""
+    request = _calibration_request(manifest, texts, documents, window)
+    request_file = out.with_suffix(".request.json")
+    if out.exists() and request_file.exists() and read_json(request_file) == request:
+        return
+    write_similarity(manifest, texts, documents, window, runtime, out)
+    write_json(request_file, request)
+
+
 def _calibration_request(
     manifest: Path, texts: list[Path], documents: int, window: int
 ) -> dict[str, Any]:
-    """Identifies what a calibration measurement is made from."""
+    """The model and the text that a measurement is made from."""
     digests = {path.name: sha256_file(path) for path in texts}
     model = read_json(manifest)["sha256"]
     return {"model": model, "texts": digests, "documents": documents, "window": window}
-
-
-def _request_file(path: Path) -> Path:
-    """The file that holds the request behind a measurement."""
-    return path.with_suffix(".request.json")
-
-
-def _is_measured(path: Path, request: dict[str, Any]) -> bool:
-    """Whether the file exists and answers this request."""
-    request_file = _request_file(path)
-    return path.exists() and request_file.exists() and read_json(request_file) == request

@@ -14,7 +14,7 @@ import torch
 from transformers import LlamaForCausalLM
 from transformers.masking_utils import create_causal_mask
 
-from cqil.modeling.planned_llama import LayerGroup
+from cqil.modeling.layer_group import LayerGroup
 from cqil.plan import LayerPlan
 from cqil.plan.stages import Stage, layer_of
 

@@ -89,7 +89,7 @@ def generate(
     Several ranks (group_parallel_size x tensor_parallel_size) are started here, or by torchrun
     around this command.
     """
-    from cqil.cli.text_generation import GenerationRequest, answer_request
+    from cqil.cli.generate import GenerationRequest, answer_request
     from cqil.engine.options import EngineOptions
     from cqil.engine.parallel.layout import Layout
 

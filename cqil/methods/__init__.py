@@ -1,1 +1,1 @@
-"""What a method is: options that validate themselves, the evidence it reads, and what its search may ask."""
+"""What a method is: its options, the evidence it reads, and what its search may ask."""

@@ -55,11 +55,11 @@ class Method(BaseModel, ABC):
 
     @property
     def search_key(self) -> str | None:
-        """Name of the search that `plan` needs, if any; methods with the same key share its result."""
+        """Names the search that `plan` needs; methods with one key share its result."""
         return None
 
     def search(self, evaluator: PlanEvaluator) -> dict[str, Any]:
-        """What `plan` reads as the search's result, plain JSON. Called where there is a `search_key`."""
+        """What `plan` reads as `search_result`; called where there is a `search_key`."""
         raise NotImplementedError(f"{self.method} has no search")
 
     @abstractmethod
@@ -67,7 +67,7 @@ class Method(BaseModel, ABC):
         """Raises ValueError where the options do not fit the checkpoint."""
 
     def schedule(self, evidence: Evidence) -> Schedule | None:
-        """Plans that follow one another from token to token; None where `plan` serves all tokens."""
+        """Plans that follow one another from token to token; None where `plan` serves all."""
         return None
 
     def early_exit(self, evidence: Evidence) -> EarlyExitRule | None:

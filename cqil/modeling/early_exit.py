@@ -1,8 +1,8 @@
 """Early exit in the reference model: decoded tokens that have left keep their state.
 
-    with EarlyExit(model, Exit("softmax-gap", 0.9)) as leaving:
+    with EarlyExitHooks(model, EarlyExitRule("softmax-gap", 0.9)) as hooks:
         model.model(fed_BT, past_key_values=cache, phase="decode")
-    leaving.depths_BT
+    hooks.depths_BT
 
 Keys and values of a token depend on its own state alone, frozen or not, so one pass over many
 tokens equals decoding them one after another. A layer computes them from its input as ever; only

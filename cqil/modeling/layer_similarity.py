@@ -1,6 +1,6 @@
 """How alike the states of the residual stream are, in one streaming pass over calibration text.
 
-Only one window's states are held at a time. What the numbers are used for: `cqil/methods/method.py`.
+Only one window's states are held at a time. What reads the numbers: `cqil/methods/method.py`.
 Shape suffixes: L layers, T tokens, H hidden size, S = L+1 states.
 """
 

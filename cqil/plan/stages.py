@@ -45,7 +45,7 @@ def stage_depth(stage: Stage) -> float:
     return 1 if any(isinstance(member, int) for member in stage) else 0.5
 
 
-def dense_stages(num_layers: int) -> tuple[tuple[int], ...]:
+def dense_stages(num_layers: int) -> tuple[tuple[int, ...], ...]:
     """Every layer as a stage of its own, in order."""
     return tuple((layer,) for layer in range(num_layers))
 

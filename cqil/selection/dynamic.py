@@ -29,31 +29,33 @@ class Dynamic(Grouping, Method):
 
     def search(self, evaluator: PlanEvaluator) -> dict[str, Any]:
         """What `cheapest` reads: divergence by size and first layer, and by layer left out."""
-        layers = evaluator.num_layers
-        alone = dense_stages(layers)
-        sizes = range(2, min(self.group_size, layers) + 1)
-        dropped = alone if self.drop and layers > 1 else ()
-        evaluator.set_total(sum(layers - size + 1 for size in sizes) + len(dropped))
+        num_layers = evaluator.num_layers
+        single = dense_stages(num_layers)
+        sizes = range(2, min(self.group_size, num_layers) + 1)
+        dropped = single if self.drop and num_layers > 1 else ()
+        evaluator.set_total(sum(num_layers - size + 1 for size in sizes) + len(dropped))
         return {
             "grouped": [
                 [
-                    evaluator.divergence(self.grouped(layers, merged(alone, first, size)))
-                    for first in range(layers - size + 1)
+                    evaluator.divergence(self.grouped(num_layers, merged(single, first, size)))
+                    for first in range(num_layers - size + 1)
                 ]
                 for size in sizes
             ],
             "dropped": [
-                evaluator.divergence(kept_layers_plan(layers, sorted({*range(layers)} - {layer})))
+                evaluator.divergence(
+                    kept_layers_plan(num_layers, sorted({*range(num_layers)} - {layer}))
+                )
                 for (layer,) in dropped
             ],
         }
 
     def plan(self, evidence: Evidence) -> LayerPlan:
-        layers = evidence.num_layers
+        num_layers = evidence.num_layers
         # Dropped layers cost no stage, so that with them any depth is in reach.
-        depth = self.target_depth(layers, layers if self.drop else None)
-        _, stages = cheapest(evidence.required_search_result, layers, depth)
-        return self.grouped(layers, stages)
+        depth = self.target_depth(num_layers, num_layers if self.drop else None)
+        _, stages = cheapest(evidence.required_search_result, num_layers, depth)
+        return self.grouped(num_layers, stages)
 
 
 def cheapest(costs: dict[str, Any], num_layers: int, depth: int) -> tuple[float, Runs]:
@@ -72,7 +74,7 @@ def cheapest(costs: dict[str, Any], num_layers: int, depth: int) -> tuple[float,
                 if (before := best.get((end - size, used - len(stages))))
             ]
             if reached:
-                best[end, used] = min(reached, key=lambda way: way[0])
+                best[end, used] = min(reached, key=lambda option: option[0])
     return best[num_layers, depth]
 
 
@@ -92,10 +94,10 @@ def summed(costs: dict[str, Any], plan: LayerPlan) -> float | None:
 
 def _changes(costs: dict[str, Any], end: int) -> list[tuple[int, float, Runs]]:
     """Ways to treat the layers before `end`: how many of them, at what cost, in which stages."""
-    ways: list[tuple[int, float, Runs]] = [(1, 0.0, ((end - 1,),))]
+    options: list[tuple[int, float, Runs]] = [(1, 0.0, ((end - 1,),))]
     for size, by_first in enumerate(costs["grouped"], start=2):
         if end >= size:
-            ways.append((size, by_first[end - size], (tuple(range(end - size, end)),)))
+            options.append((size, by_first[end - size], (tuple(range(end - size, end)),)))
     if costs["dropped"]:
-        ways.append((1, costs["dropped"][end - 1], ()))
-    return ways
+        options.append((1, costs["dropped"][end - 1], ()))
+    return options

@@ -1,17 +1,17 @@
-"""Every check by its name, and how a claim comes to its verdict."""
+"""Every check by its name, and the finding on a claim."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
 
-from reports.claims import arithmetic, measured, quality, timing
+from reports.claims import arithmetic, measured, published, quality, timing
+from reports.claims.evidence import ClaimEvidence
 from reports.claims.registry import Claim
-from reports.claims.verdicts import ClaimEvidence, Finding, Verdict, sentence
+from reports.claims.verdicts import Finding, Verdict
 
 Check = Callable[..., Finding]
-"""Called with the evidence, the claim, and what the claim gives."""
-
+"""Called with the evidence, the claim, and the arguments that the claim gives."""
 CHECKS: dict[str, Check] = {
     check.__name__: check
     for check in (
@@ -22,15 +22,15 @@ CHECKS: dict[str, Check] = {
         arithmetic.kept_counts,
         arithmetic.kept_layers,
         arithmetic.rules_differ,
-        arithmetic.converted,
-        arithmetic.ratios,
-        arithmetic.ratio_pairs,
-        arithmetic.cut_pairs,
-        arithmetic.gains,
-        arithmetic.product,
-        arithmetic.share_of_ideal,
-        arithmetic.mean_change,
-        arithmetic.largest_gap,
+        published.converted,
+        published.ratios,
+        published.ratio_pairs,
+        published.cut_pairs,
+        published.gains,
+        published.product,
+        published.share_of_ideal,
+        published.mean_change,
+        published.largest_gap,
         quality.grouping_beats_removal,
         quality.bypass,
         quality.better_rule,
@@ -50,23 +50,27 @@ CHECKS: dict[str, Check] = {
 
 
 def judge(claim: Claim, evidence: ClaimEvidence) -> Finding:
-    """Raises ValueError where the claim names a check that there is not, or feeds it wrongly."""
+    """The finding on a claim.
+
+    Raises ValueError where the claim names an unknown check or gives it wrong arguments.
+    """
     if claim.not_seen:
         return Finding(Verdict.NOT_SEEN, "–")
-    if claim.check is None:
-        assert claim.out_of_reach is not None
-        return Finding(Verdict.OUT_OF_REACH, sentence(claim.out_of_reach))
-    check = check_of(claim)
-    return check(evidence, claim, **claim.given)
+    if claim.out_of_reach is not None:
+        reason = claim.out_of_reach
+        return Finding(Verdict.OUT_OF_REACH, f"{reason[:1].upper()}{reason[1:]}.")
+    return check_of(claim)(evidence, claim, **claim.given)
 
 
 def check_of(claim: Claim) -> Check:
-    """The check that the claim names, which takes what the claim gives."""
+    """The check that the claim names.
+
+    Raises ValueError where it is unknown, or does not take the arguments that the claim gives.
+    """
     check = CHECKS.get(claim.check or "")
     if check is None:
-        raise ValueError(
-            f"{claim.id}: check {claim.check!r} is unknown; use one of {', '.join(sorted(CHECKS))}"
-        )
+        known = ", ".join(sorted(CHECKS))
+        raise ValueError(f"{claim.id}: check {claim.check!r} is unknown; use one of {known}")
     try:
         inspect.signature(check).bind(None, claim, **claim.given)
     except TypeError as error:

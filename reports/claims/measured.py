@@ -6,27 +6,31 @@ from collections.abc import Mapping
 
 from benchmarks.config.sections import REFERENCE
 from benchmarks.results.statistics import Estimate
+from reports.claims.evidence import ClaimEvidence
 from reports.claims.registry import Claim, Quantity
-from reports.claims.verdicts import ClaimEvidence, Finding, Verdict, not_tested
+from reports.claims.verdicts import Finding, Verdict, not_tested
 from reports.data.number_format import percent, with_interval
 from reports.data.results import ENGINE
-from reports.estimates.latency import round_seconds
 from reports.estimates.quality import bootstrap_of
 
 
 def accuracy(
     evidence: ClaimEvidence, claim: Claim, model: str, slug: str, tasks: Mapping[str, str]
 ) -> Finding:
-    """Accuracy of a plan, length-normalised where the task has it, task by task."""
-    if (found := _variant(evidence, model, slug)) is None:
-        return _other(evidence, model, slug)
+    """Accuracy of a plan by task, length-normalised where the task has that.
+
+    `tasks` maps names of the claim's values to tasks.
+    """
+    variant = _variant_of_plan(evidence, model, slug)
+    if variant is None:
+        return _other_model(evidence, model, slug)
     table = evidence.estimates.accuracies
-    own = table[table["variant"] == found].set_index("task")["headline"]
-    if missing := [task for task in tasks.values() if task not in own.index]:
-        return not_tested(f"{', '.join(missing)} of {found}")
-    ours = {name: own[task] for name, task in tasks.items()}
-    machine = evidence.machine(found, kind="multiple_choice")
-    return _within(claim, ours, f"{found}, percent", machine)
+    shares = table[table["variant"] == variant].set_index("task")["headline"]
+    if missing := [task for task in tasks.values() if task not in shares.index]:
+        return not_tested(f"{', '.join(missing)} of {variant}")
+    ours = {name: shares[task] for name, task in tasks.items()}
+    machine = evidence.machine(variant, kind="multiple_choice")
+    return _interval_finding(claim, ours, f"{variant}, percent", machine)
 
 
 def latency_cut(
@@ -38,45 +42,48 @@ def latency_cut(
     phase: str,
     hardware: str,
 ) -> Finding:
-    """What a plan on ranks saves of dense on one device, on that hardware."""
-    if (found := _variant(evidence, model, slug)) is None:
-        return _other(evidence, model, slug)
-    backend = f"ranks-{ranks}"
-    rounds = round_seconds(evidence.results, phase)
-    if (found, backend) not in rounds or (REFERENCE, ENGINE) not in rounds:
-        return not_tested(f"{phase} latencies of dense on one device and {found} on {ranks} ranks")
-    machine = evidence.machine(found, kind="latency", backend=backend)
+    """The time that a plan on ranks saves over dense on one device, on that hardware."""
+    variant = _variant_of_plan(evidence, model, slug)
+    if variant is None:
+        return _other_model(evidence, model, slug)
+    backend, rounds = f"ranks-{ranks}", evidence.estimates.rounds
+    if (variant, backend) not in rounds or (REFERENCE, ENGINE) not in rounds:
+        needs = f"{phase} latencies of dense on one device and {variant} on {ranks} ranks"
+        return not_tested(needs)
+    machine = evidence.machine(variant, kind="latency", backend=backend)
     if hardware not in machine:
         return not_tested(f"{hardware}; these were taken on {machine}")
     ratio = bootstrap_of(evidence.results).ratio_of_medians(
-        rounds[found, backend], rounds[REFERENCE, ENGINE]
+        rounds[variant, backend][phase], rounds[REFERENCE, ENGINE][phase]
     )
-    cut = ratio.map(lambda share: 1 - share)
-    return _within(claim, {"latency cut": cut}, f"{found} against dense, percent", machine)
+    ours = {"latency cut": ratio.map(lambda share: 1 - share)}
+    return _interval_finding(claim, ours, f"{variant} against dense, percent", machine)
 
 
-def _variant(evidence: ClaimEvidence, model: str, slug: str) -> str | None:
-    """Name of the variant that runs the plan, if the results are of that model."""
+def _variant_of_plan(evidence: ClaimEvidence, model: str, slug: str) -> str | None:
+    """Name of the variant that runs the plan; None where the results are of another model."""
     if evidence.results.model.name != model:
         return None
     variants = evidence.results.variants.values()
-    return next((v.name for v in variants if v.plan.slug == slug), None)
+    return next((variant.name for variant in variants if variant.plan.slug == slug), None)
 
 
-def _other(evidence: ClaimEvidence, model: str, slug: str) -> Finding:
+def _other_model(evidence: ClaimEvidence, model: str, slug: str) -> Finding:
     return not_tested(f"{slug} of {model}; this run is of {evidence.results.model.name}")
 
 
-def _within(claim: Claim, ours: Mapping[str, Estimate], what: str, machine: str) -> Finding:
-    """Each published percentage against the interval of our share."""
+def _interval_finding(
+    claim: Claim, ours: Mapping[str, Estimate], what: str, machine: str
+) -> Finding:
+    """Reproduced where every published percentage lies in the interval of our share."""
     published = claim.quantities()
-    inside = all(_holds(ours[name], quantity) for name, quantity in published.items())
-    shown = ", ".join(f"{name} {with_interval(ours[name], percent)}" for name in published)
+    inside = all(_is_in_interval(quantity, ours[name]) for name, quantity in published.items())
+    numbers = ", ".join(f"{name} {with_interval(ours[name], percent)}" for name in published)
     verdict = Verdict.REPRODUCED if inside else Verdict.NOT_REPRODUCED
-    return Finding(verdict, f"{what}: {shown}. {machine}.")
+    return Finding(verdict, f"{what}: {numbers}. {machine}.")
 
 
-def _holds(ours: Estimate, published: Quantity) -> bool:
-    """Rounding of the published digits included."""
-    value = float(published.number)
-    return 100 * ours.low - published.slack <= value <= 100 * ours.high + published.slack
+def _is_in_interval(published: Quantity, ours: Estimate) -> bool:
+    """Whether a percentage lies in the interval of a share; rounding may move it that far."""
+    value, slack = float(published.number), published.slack
+    return 100 * ours.low - slack <= value <= 100 * ours.high + slack

@@ -1,4 +1,4 @@
-"""The schema of claims, and how their files are read. Unknown keys and repeated ids are errors."""
+"""The schema of claims, and how their files are read; unknown keys and repeated ids are errors."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ from benchmarks.results.schema import Schema
 
 FOLDER = Path(__file__).parent
 SHARED = ("source", "confidence", "conditions", "out_of_reach")
-"""What a claim takes from its part where it does not say it itself."""
+"""Keys that a claim takes from its part where it does not give them itself."""
 Confidence = Literal["primary", "secondary", "derived", "remembered"]
+"""How well a number is known; the docstring of `reports.claims` explains each word."""
 CONFIDENCES: tuple[str, ...] = get_args(Confidence)
 _QUANTITY = re.compile(r"(-?\d+(?:\.\d+)?(?:e-?\d+)?)\s*(.*)")
 
 
 class Quantity(Schema):
-    """A number as it was published, its digits kept, and its unit."""
+    """A published number with its unit; it keeps the digits that were published."""
 
     number: Decimal
     unit: str = ""
 
     @property
     def slack(self) -> float:
-        """Half a unit of the last digit: what rounding can hide."""
+        """Half a unit of the last published digit: the largest error of rounding."""
         exponent = self.number.as_tuple().exponent
         assert isinstance(exponent, int)
         return 0.5 * 10.0**exponent
 
     def agrees(self, ours: float) -> bool:
-        """Whether `ours` rounds to it, up to the noise of binary fractions."""
+        """Whether `ours` rounds to the published number; binary fractions may be off a little."""
         return abs(ours - float(self.number)) <= self.slack * (1 + 1e-9) + 1e-12
 
     def __str__(self) -> str:
@@ -42,11 +43,13 @@ class Quantity(Schema):
 
 
 def with_unit(number: str, unit: str) -> str:
+    """`28.1 %`, `1.39×`; a minus is a true minus."""
     space = "" if unit in ("", "×") else " "
     return number.replace("-", "−", 1) + space + unit
 
 
-def _quantity(value: Any) -> Any:
+def _parse_value(value: Any) -> Any:
+    """A number of a YAML file as fields of Quantity; lists stay as they are."""
     if isinstance(value, float):
         raise ValueError(f"{value}: write it as text with its unit, so that its digits are kept")
     if isinstance(value, int):
@@ -55,15 +58,18 @@ def _quantity(value: Any) -> Any:
         return value
     match = _QUANTITY.fullmatch(value)
     if match is None:
-        raise ValueError(f"{value!r} is not a number with a unit; write it like 26.2 %")
+        raise ValueError(f"{value!r} is not a number with a unit; write it as in 26.2 %")
     return {"number": Decimal(match[1]), "unit": match[2]}
 
 
 Layers = tuple[int, ...]
-Value = Annotated[Layers | Quantity, BeforeValidator(_quantity)]
+"""Indices of layers, from 0."""
+Value = Annotated[Layers | Quantity, BeforeValidator(_parse_value)]
 
 
 class ClaimConditions(Schema):
+    """What the published number was measured on; None is what is not known."""
+
     model: str | None = None
     hardware: str | None = None
     batch: int | None = None
@@ -73,6 +79,8 @@ class ClaimConditions(Schema):
 
 
 class Claim(Schema):
+    """A published number or direction, and what tests it."""
+
     id: str = Field(pattern=r"^[a-z0-9]+(-[a-z0-9.]+)*$")
     statement: str
     values: dict[str, Value] = {}
@@ -86,37 +94,42 @@ class Claim(Schema):
     shown_by: str | None = None
 
     @model_validator(mode="after")
-    def _one_test(self) -> Claim:
+    def _check_how_it_is_tested(self) -> Claim:
         if sum((self.check is not None, self.out_of_reach is not None, self.not_seen)) != 1:
             raise ValueError(f"{self.id}: give one of check, out_of_reach and not_seen")
         if self.not_seen and self.values:
-            raise ValueError(f"{self.id}: was not seen, so it cannot have values")
+            raise ValueError(f"{self.id}: was not seen, so it cannot have values; remove them")
         if self.given and self.check is None:
-            raise ValueError(f"{self.id}: given belongs to a check")
+            raise ValueError(f"{self.id}: given belongs to a check; name the check")
         return self
 
     def quantities(self) -> dict[str, Quantity]:
+        """The values that are numbers, by name."""
         return {name: q for name, q in self.values.items() if isinstance(q, Quantity)}
 
 
 class Part(Schema):
-    """Claims that stand together, mostly from one place."""
+    """Claims that are shown together, mostly of one source."""
 
     title: str
     claims: tuple[Claim, ...]
 
     @model_validator(mode="before")
     @classmethod
-    def _share(cls, data: Any) -> Any:
+    def _pass_shared_keys(cls, data: Any) -> Any:
+        """Gives every claim the keys of SHARED that the part holds."""
         if not isinstance(data, dict) or not isinstance(data.get("claims"), list):
             return data
         shared = {key: data[key] for key in SHARED if key in data}
         rest = {key: value for key, value in data.items() if key not in shared}
-        return rest | {"claims": [_with(shared, claim) for claim in data["claims"]]}
+        return rest | {"claims": [_with_shared(claim, shared) for claim in data["claims"]]}
 
 
-def _with(shared: dict[str, Any], claim: Any) -> Any:
-    """The claim with its part's conditions under its own, and no second test beside its own."""
+def _with_shared(claim: Any, shared: dict[str, Any]) -> Any:
+    """The claim with its part's keys; its own keys and conditions come first.
+
+    A claim that has a check, or was not seen, does not take `out_of_reach`.
+    """
     if not isinstance(claim, dict):
         return claim
     shared = dict(shared)
@@ -130,31 +143,37 @@ class Publication(Schema):
     """One file: a paper, or a family of them."""
 
     title: str
-    place: int = Field(description="Works stand on the page in this order")
+    position: int = Field(description="Order of the publications on the page")
     parts: tuple[Part, ...]
 
     @property
     def claims(self) -> list[Claim]:
+        """The claims of all parts."""
         return [claim for part in self.parts for claim in part.claims]
 
 
 def load_publications(folder: Path = FOLDER) -> list[Publication]:
-    """Every file of the folder. Raises ValueError with one line that names file and key."""
-    works, seen = [], dict[str, str]()
+    """Every file of the folder, in the order of the page.
+
+    Raises ValueError with one line that names file and key.
+    """
+    publications: list[Publication] = []
+    file_of_claim: dict[str, str] = {}
     for path in sorted(folder.glob("*.yaml")):
-        work = _read(path)
-        for claim in work.claims:
-            if claim.id in seen:
-                raise ValueError(f"{path.name}: {claim.id} is also in {seen[claim.id]}; rename one")
-            seen[claim.id] = path.name
-        works.append(work)
-    return sorted(works, key=lambda work: work.place)
+        publication = _read(path)
+        for claim in publication.claims:
+            if claim.id in file_of_claim:
+                other = file_of_claim[claim.id]
+                raise ValueError(f"{path.name}: {claim.id} is also in {other}; rename one")
+            file_of_claim[claim.id] = path.name
+        publications.append(publication)
+    return sorted(publications, key=lambda publication: publication.position)
 
 
 def _read(path: Path) -> Publication:
     try:
         return Publication.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except ValidationError as error:
-        fault = error.errors()[0]
-        where = ".".join(map(str, fault["loc"]))
-        raise ValueError(f"{path.name}: {where}: {fault['msg']}; see reports/claims") from None
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{path.name}: {key}: {first['msg']}; see reports/claims") from None

@@ -1,140 +1,154 @@
-"""Checks of a direction in time, on whatever machine the results are of; rounds are paired."""
+"""Checks of a direction in time, on the machine of the results; rounds are paired."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-import numpy as np
-
 from benchmarks.config.sections import REFERENCE
-from benchmarks.results.measurements import LatencyResult
 from benchmarks.results.statistics import NO_ESTIMATE, Bootstrap, Estimate
+from reports.claims.evidence import ClaimEvidence, CommittedBench
 from reports.claims.registry import Claim
-from reports.claims.verdicts import ClaimEvidence, Comparison, Finding, direction, not_tested
+from reports.claims.verdicts import Comparison, Finding, judge_direction, not_tested
 from reports.data import number_format
 from reports.data.labels import bypass_mode
 from reports.data.results import ENGINE, ReportedVariant, Results
 from reports.estimates.engine_bench import decode_seconds
-from reports.estimates.latency import round_seconds
 from reports.estimates.quality import bootstrap_of
+
+TRANSFORMERS = "transformers"
+"""The backend that runs dense with generate of Transformers."""
 
 
 def realised_below_requested(evidence: ClaimEvidence, claim: Claim, method: str) -> Finding:
-    """Speed-up of decoding on one device against the one asked for."""
-    results = evidence.results
-    rounds = round_seconds(results, "decode")
-    found = [
-        Comparison(
-            f"{variant.name} asked for ×{wanted:g}, got",
-            _over(results, rounds, (REFERENCE, ENGINE), (variant.name, ENGINE)),
-            "lower",
-            neutral=wanted,
-        )
-        for variant in results.variants.values()
-        if variant.method == method and (variant.name, ENGINE) in rounds
-        if (wanted := float(variant.options.get("speedup") or variant.plan.ideal_speedup))
-    ]
-    found = [comparison for comparison in found if not math.isnan(comparison.estimate.value)]
-    names = [comparison.what.split(" ")[0] for comparison in found]
+    """Speed-up of decoding on one device, against the speed-up that the options ask for."""
+    names, comparisons = [], []
+    for variant in evidence.results.variants.values():
+        if variant.method != method:
+            continue
+        requested = float(variant.options.get("speedup") or variant.plan.ideal_speedup)
+        speedup = _decode_ratio(evidence, (REFERENCE, ENGINE), (variant.name, ENGINE))
+        if not math.isnan(speedup.value):
+            names.append(variant.name)
+            what = f"{variant.name} asked for ×{requested:g}, got"
+            comparisons.append(Comparison(what, speedup, "lower", neutral=requested))
     where = evidence.where(evidence.machine(*names, kind="latency", backend=ENGINE))
-    return direction("Decoding", found, where, f"latencies of dense and {method}")
+    needs = f"latencies of dense and {method}"
+    return judge_direction("Decoding", comparisons, where, needs)
 
 
 def beats_tensor_parallel(
     evidence: ClaimEvidence, claim: Claim, ranks: int, tensor_parallel_size: int = 1
 ) -> Finding:
-    """Decoding in plain groups over dense in tensor parallel, on as many ranks."""
-    results, backend = evidence.results, f"ranks-{ranks}"
-    rounds = round_seconds(results, "decode")
-    layouts = {
-        record.variant: record.layout
-        for record in results.measured
-        if isinstance(record, LatencyResult) and record.backend.name == backend
-    }
-    found = [
-        Comparison(
-            f"{variant.name} / dense",
-            _over(results, rounds, (variant.name, backend), (REFERENCE, backend)),
-            "lower",
-        )
-        for variant in results.variants.values()
-        if bypass_mode(variant) == "none" and (REFERENCE, backend) in rounds
-        if (layout := layouts.get(variant.name)) and layout["group_parallel_size"] > 1
-        if layout["tensor_parallel_size"] == tensor_parallel_size
-    ]
+    """Decoding of plain groups over tensor-parallel dense, on the same number of ranks.
+
+    Members of a group run on `tensor_parallel_size` ranks each.
+    """
+    backend = f"ranks-{ranks}"
+    comparisons = []
+    for variant in _grouped_variants(evidence.results, backend, tensor_parallel_size):
+        ratio = _decode_ratio(evidence, (variant.name, backend), (REFERENCE, backend))
+        if not math.isnan(ratio.value):
+            comparisons.append(Comparison(f"{variant.name} / dense", ratio, "lower"))
     where = evidence.where(evidence.machine(REFERENCE, kind="latency", backend=backend))
     about = f"Time of a decoded token in groups over tensor parallel, {ranks} ranks"
-    needs = f"latencies on {ranks} ranks of dense and of groups of tensor-parallel size {tensor_parallel_size}"
-    return direction(about, found, where, needs)
+    needs = (
+        f"latencies on {ranks} ranks of dense and of groups of tensor-parallel size "
+        f"{tensor_parallel_size}"
+    )
+    return judge_direction(about, comparisons, where, needs)
+
+
+def _grouped_variants(
+    results: Results, backend: str, tensor_parallel_size: int
+) -> Iterator[ReportedVariant]:
+    """Variants without bypass that ran on the backend in groups of that tensor-parallel size."""
+    layouts = {
+        record.variant: record.layout
+        for record in results.latency_records
+        if record.backend.name == backend
+    }
+    for variant in results.variants.values():
+        layout = layouts.get(variant.name)
+        if (
+            layout
+            and bypass_mode(variant) == "none"
+            and layout["group_parallel_size"] > 1
+            and layout["tensor_parallel_size"] == tensor_parallel_size
+        ):
+            yield variant
 
 
 def slow_base_inflates(evidence: ClaimEvidence, claim: Claim, method: str) -> Finding:
-    """How much of a cut is owed to the base: the engine's dense pass, or a slower one."""
-    results = evidence.results
-    rounds = round_seconds(results, "decode")
-    if (REFERENCE, "transformers") not in rounds or (REFERENCE, ENGINE) not in rounds:
+    """How much of a cut comes from a slow base: Transformers in place of the engine's dense."""
+    slow, fast = (REFERENCE, TRANSFORMERS), (REFERENCE, ENGINE)
+    rounds = evidence.estimates.rounds
+    if slow not in rounds or fast not in rounds:
         return not_tested("latencies of dense by engine and by generate of Transformers")
-    slower = _over(results, rounds, (REFERENCE, "transformers"), (REFERENCE, ENGINE))
-    cuts = "; ".join(
-        f"{variant.name} cuts {_cut(results, rounds, variant, 'transformers')} % of the slow base "
-        f"and {_cut(results, rounds, variant, ENGINE)} % of the engine's dense"
-        for variant in results.variants.values()
+    names = [
+        variant.name
+        for variant in evidence.results.variants.values()
         if variant.method == method and bypass_mode(variant) == "none"
         if (variant.name, ENGINE) in rounds
-    )
-    if not cuts:
+    ]
+    if not names:
         return not_tested(f"latencies of groups by {method} without bypass")
-    where = evidence.where(evidence.machine(REFERENCE, kind="latency", backend=ENGINE))
-    return direction(
-        f"Decoding on one device; {cuts}",
-        [Comparison("slow base / engine's dense", slower, "higher")],
-        where,
-        "",
+    cuts = "; ".join(
+        f"{name} cuts {_cut(evidence, name, TRANSFORMERS)} % of the slow base "
+        f"and {_cut(evidence, name, ENGINE)} % of the engine's dense"
+        for name in names
     )
+    ratio = _decode_ratio(evidence, slow, fast)
+    comparison = Comparison("slow base / engine's dense", ratio, "higher")
+    where = evidence.where(evidence.machine(REFERENCE, kind="latency", backend=ENGINE))
+    return judge_direction(f"Decoding on one device; {cuts}", [comparison], where, "")
 
 
-def committed_order(evidence: ClaimEvidence, claim: Claim, systems: Sequence[str]) -> Finding:
-    """Decoding of arms that committed benches interleaved, the fastest first."""
-    found, places = [], []
-    for committed in evidence.committed:
-        rounds = {system.name: decode_seconds(system) for system in committed.bench.systems}
-        if not set(systems) <= set(rounds):
-            continue
-        provenance = committed.bench.provenance
-        bootstrap = Bootstrap(confidence=0.95, resamples=9999, seed=provenance.seed)
-        found += [
-            Comparison(
-                f"{slow} / {fast}", bootstrap.ratio_of_medians(rounds[slow], rounds[fast]), "higher"
-            )
-            for fast, slow in pairwise(systems)
-        ]
-        hardware = provenance.hardware
-        chips = ", ".join([hardware.cpu, *hardware.accelerators])
-        places.append(
-            f"{committed.bench.model.name} on {hardware.cores} cores of {chips}, "
-            f"benchmarks/history/{committed.place}"
-        )
-    needs = f"a committed bench with {', '.join(systems)}"
-    return direction("Time of a decoded token", found, "; ".join(places), needs)
-
-
-def _cut(
-    results: Results, rounds: dict[tuple[str, str], np.ndarray], variant: ReportedVariant, base: str
-) -> str:
-    ratio = _over(results, rounds, (variant.name, ENGINE), (REFERENCE, base))
+def _cut(evidence: ClaimEvidence, variant: str, base: str) -> str:
+    """Percent of dense's time on the backend `base` that the variant on the engine saves."""
+    ratio = _decode_ratio(evidence, (variant, ENGINE), (REFERENCE, base))
     cut = ratio.map(lambda share: 1 - share)
     return number_format.with_interval(cut, number_format.percent)
 
 
-def _over(
-    results: Results,
-    rounds: dict[tuple[str, str], np.ndarray],
-    above: tuple[str, str],
-    below: tuple[str, str],
+def _decode_ratio(
+    evidence: ClaimEvidence, above: tuple[str, str], below: tuple[str, str]
 ) -> Estimate:
-    """Ratio of two (variant, path), whose rounds ran interleaved."""
+    """Ratio of the decode times of two (variant, backend); NO_ESTIMATE where one was not timed."""
+    rounds = evidence.estimates.rounds
     if above not in rounds or below not in rounds:
         return NO_ESTIMATE
-    return bootstrap_of(results).ratio_of_medians(rounds[above], rounds[below])
+    bootstrap = bootstrap_of(evidence.results)
+    return bootstrap.ratio_of_medians(rounds[above]["decode"], rounds[below]["decode"])
+
+
+def committed_order(evidence: ClaimEvidence, claim: Claim, systems: Sequence[str]) -> Finding:
+    """Decode times of systems that benches of the repository interleaved, the fastest first."""
+    comparisons: list[Comparison] = []
+    machines = []
+    for committed in evidence.committed:
+        if set(systems) <= {system.name for system in committed.bench.systems}:
+            comparisons += _slowdowns(committed, systems)
+            machines.append(_bench_machine(committed))
+    needs = f"a committed bench with {', '.join(systems)}"
+    return judge_direction("Time of a decoded token", comparisons, "; ".join(machines), needs)
+
+
+def _slowdowns(committed: CommittedBench, systems: Sequence[str]) -> Iterator[Comparison]:
+    """Each system over the system before it."""
+    rounds = {system.name: decode_seconds(system) for system in committed.bench.systems}
+    seed = committed.bench.provenance.seed
+    bootstrap = Bootstrap(confidence=0.95, resamples=9999, seed=seed)
+    for fast, slow in pairwise(systems):
+        ratio = bootstrap.ratio_of_medians(rounds[slow], rounds[fast])
+        yield Comparison(f"{slow} / {fast}", ratio, "higher")
+
+
+def _bench_machine(committed: CommittedBench) -> str:
+    bench, hardware = committed.bench, committed.bench.provenance.hardware
+    chips = ", ".join([hardware.cpu, *hardware.accelerators])
+    return (
+        f"{bench.model.name} on {hardware.cores} cores of {chips}, "
+        f"benchmarks/history/{committed.folder}"
+    )

@@ -16,7 +16,7 @@ NO_ACCURACY = "no accuracy"
 
 
 def family_name(family: str) -> str:
-    """The family for readers; a family that a method outside of this project brings is unchanged."""
+    """The family for readers; families of methods outside of this project keep their names."""
     return FAMILIES.get(family, family)
 
 

@@ -1,4 +1,4 @@
-"""Perplexity beside the time and the device-seconds of a decoded token, and which points are best."""
+"""Perplexity beside the time and the device-seconds of a decoded token, and the best points."""
 
 from __future__ import annotations
 

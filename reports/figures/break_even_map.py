@@ -103,8 +103,9 @@ def _draw_panel(axes: Axes, ranks: int, batch: int, machine: Machine) -> None:
     compared = fastest(ranks, batch, machine)
     rows, micros = np.arange(len(SIZES)), 1e6 * ALPHA_S
     colours = ListedColormap([METHOD_COLOURS[name] for name in FULL_DEPTH_METHODS])
-    limits = {"vmin": -0.5, "vmax": colours.N - 0.5}
-    axes.pcolormesh(micros, rows, compared.method, cmap=colours, alpha=0.75, **limits)
+    axes.pcolormesh(
+        micros, rows, compared.method, cmap=colours, vmin=-0.5, vmax=colours.N - 0.5, alpha=0.75
+    )
     # Everything that is projected is hatched.
     axes.patch.set(fill=False, hatch="..", edgecolor=INK, alpha=0.25, zorder=3)
     _draw_border(axes, compared.grouping_wins, "--")
@@ -140,8 +141,8 @@ def _mark_measured(axes: Axes, ranks: int, measured: Sequence[Machine]) -> None:
         if ("all_reduce", ranks) in machine.links:
             micros = 1e6 * machine.link("all_reduce", ranks).alpha_s
             axes.axvline(micros, color=MEASURED_COLOUR, linewidth=0.9)
-            triangle = {"color": MEASURED_COLOUR, "marker": "v"}
-            axes.plot(micros, len(SIZES) - 0.6, clip_on=False, **triangle)
+            height = len(SIZES) - 0.6
+            axes.plot(micros, height, color=MEASURED_COLOUR, marker="v", clip_on=False)
 
 
 def _legend_entries(has_measured: bool) -> list[Artist]:

@@ -101,9 +101,7 @@ def _by_look(
     return looks
 
 
-def _add_legend(
-    figure: Figure, results: Results, backends: Sequence[str], all_known: bool
-) -> None:
+def _add_legend(figure: Figure, results: Results, backends: Sequence[str], all_known: bool) -> None:
     """A marker for each backend, a hollow one where a quality is not known, and the grey bar."""
     markers = backend_entries(results, backends)
     if not all_known:

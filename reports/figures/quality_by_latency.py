@@ -60,7 +60,9 @@ def quality_by_latency(
     for axes in grid[-1]:
         axes.set_xlabel("Decode time / dense, one device")
     scored = {name for measure in measures for name in measure.estimates}
-    drawn = [results.variants[n] for of_backend in times.values() for n in of_backend if n in scored]
+    drawn = [
+        results.variants[n] for of_backend in times.values() for n in of_backend if n in scored
+    ]
     entries = variant_entries(drawn)
     figure.legend(handles=entries, loc="outside lower center", ncols=3, handletextpad=0.3)
     return figure

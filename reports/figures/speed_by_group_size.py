@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -72,9 +72,7 @@ def _times_by_workload(
     return times_by_workload
 
 
-def _draw_speeds(
-    axes: Axes, results: Results, plans: dict[str, LayerPlan], times: Times
-) -> None:
+def _draw_speeds(axes: Axes, results: Results, plans: dict[str, LayerPlan], times: Times) -> None:
     """A marker for each plan, those of one group size side by side by backend."""
     backends, sizes = list(times), _group_sizes(plans.values())
     for index, (backend, ratios) in enumerate(times.items()):
@@ -101,11 +99,13 @@ def _draw_speeds(
 def _draw_ideal_speeds(axes: Axes, plans: dict[str, LayerPlan], times: Times) -> None:
     """What the depth alone gives, as a line at each group size."""
     sizes, timed = _group_sizes(plans.values()), set().union(*times.values())
-    ideal_speeds = {(p.max_group_size, p.ideal_speedup) for name, p in plans.items() if name in timed}
+    ideal_speeds = {
+        (p.max_group_size, p.ideal_speedup) for name, p in plans.items() if name in timed
+    }
     for size, speed in sorted(ideal_speeds):
         position = sizes.index(size)
         axes.hlines(speed, position - 0.35, position + 0.35, color=INK, alpha=0.3)
 
 
-def _group_sizes(plans: Sequence[LayerPlan]) -> list[int]:
+def _group_sizes(plans: Iterable[LayerPlan]) -> list[int]:
     return sorted({plan.max_group_size for plan in plans})

@@ -98,21 +98,19 @@ def backend_line(results: Results, name: str, backends: Sequence[str]) -> dict[s
 
 
 @contextmanager
-def paper(**options: Any) -> Iterator[None]:
-    """matplotlib with the style of a paper; `options` are further settings of matplotlib."""
-    with mpl.rc_context(options, fname=Path(__file__).parent / "paper.mplstyle"):
+def paper(keep_layout: bool = False) -> Iterator[None]:
+    """matplotlib with the style of a paper; `keep_layout` is for figures that are laid out."""
+    with mpl.rc_context(fname=Path(__file__).parent / "paper.mplstyle"):
+        if keep_layout:
+            mpl.rcParams["figure.constrained_layout.use"] = False
         yield
 
 
-NO_LAYOUT = {"figure.constrained_layout.use": False}
-"""Options of `paper` that keep the layout of a figure as it is."""
-
-
 def lay_out(figure: Figure) -> None:
-    """Places everything in the figure, once for all files; saving then draws it once a file."""
+    """Gives everything in the figure its place, once for all files that it is saved as."""
     engine = figure.get_layout_engine()
     if engine is not None:
         engine.execute(figure)
-    # With the engine "none" savefig would still draw every figure twice.
-    with mpl.rc_context(NO_LAYOUT):
+    # While a figure has a layout engine, even "none", savefig draws it twice.
+    with paper(keep_layout=True):
         figure.set_layout_engine(None)

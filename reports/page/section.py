@@ -1,8 +1,8 @@
-"""A section of the page: what it says, draws and lists, in order. See `reports/sections/`.
+"""A section of the page: paragraphs, figures and tables in order.
 
-A section is a function of (results, estimates) in a module of its own; the page loops over them.
-Texts are plain strings, escaped by the page; `Markup` passes as it is. Figures are drawn when they
-are asked for, so that one figure can be had without the others.
+A section is made by a function of (results, estimates) in a module of `reports/page/sections/`.
+Texts are plain strings, which the page escapes; `Markup` is not escaped. A figure is drawn when it
+is first used, so that one figure can be made without the others.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ from functools import cached_property
 
 from matplotlib.figure import Figure
 
-from reports.figures.style import paper
+from reports.figures.style import lay_out, paper
 from reports.tables.table import Table
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """One figure; `name` is that of its files."""
+    """A figure with its texts."""
 
     name: str
+    """Name of its files, and of `--only`."""
     title: str
     """The text alternative: what is drawn, in a few words."""
     caption: str
     draw: Callable[[], Figure | None]
     """None where the results hold nothing to draw."""
     otherwise: str = ""
-    """What the page says then."""
+    """What the page says where nothing is drawn."""
 
     @cached_property
     def figure(self) -> Figure | None:
-        """Laid out once, whatever it is saved as."""
+        """The figure, laid out; None where the results hold nothing to draw."""
         with paper():
             figure = self.draw()
             if figure is not None:
-                figure.draw_without_rendering()
-                figure.set_layout_engine("none")
-            return figure
+                lay_out(figure)
+        return figure
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class SideBySide:
 
 @dataclass(frozen=True)
 class Fold:
-    """Folded until the reader opens it."""
+    """Blocks that are hidden until the reader opens them."""
 
     title: str
     blocks: Sequence[Block]
@@ -59,14 +59,14 @@ class Fold:
 
 @dataclass(frozen=True)
 class Facts:
-    """Names with their values."""
+    """A list of names with their values."""
 
     rows: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class ShellCommand:
-    """What to type, and what it does."""
+    """A command line, and what it does."""
 
     what: str
     line: str
@@ -78,28 +78,33 @@ Block = str | Drawing | SideBySide | Table | Fold | Facts | ShellCommand
 
 @dataclass(frozen=True)
 class PageSection:
+    """A heading with its blocks."""
+
     id: str
     title: str
     blocks: Sequence[Block]
     findings: Sequence[tuple[str, str]] = ()
-    """For the summary at the top: a sentence in bold, and its numbers."""
+    """For the summary at the top of the page: a sentence in bold, and its numbers."""
 
     @property
     def drawings(self) -> list[Drawing]:
+        """Its drawings, with those inside of other blocks."""
         return [block for block in flat(self.blocks) if isinstance(block, Drawing)]
 
     @property
     def tables(self) -> list[Table]:
+        """Its tables, with those inside of other blocks."""
         return [block for block in flat(self.blocks) if isinstance(block, Table)]
 
     @property
     def names(self) -> set[str]:
-        """What `--only` takes."""
-        return {block.name for block in (*self.drawings, *self.tables)}
+        """Names of its drawings and tables, which `--only` accepts."""
+        drawings = {drawing.name for drawing in self.drawings}
+        return drawings | {table.name for table in self.tables}
 
 
 def flat(blocks: Sequence[Block]) -> Iterator[Block]:
-    """Every block, with those inside of rows and folds."""
+    """Every block, followed by the blocks inside of it."""
     for block in blocks:
         yield block
         if isinstance(block, Fold):

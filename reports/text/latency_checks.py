@@ -49,7 +49,7 @@ def _aa_finding(rows: pd.DataFrame) -> str:
 def _rounds_finding(record: LatencyResult) -> str:
     """How many rounds there are, and why there are no more."""
     workload, text = record.workload, f"{len(record.samples)} rounds"
-    if record.stopped is None:
+    if record.stop_reason is None:
         return f"{text}."
     precision = workload.get("precision")
     reasons = {
@@ -58,15 +58,15 @@ def _rounds_finding(record: LatencyResult) -> str:
         "budget": f"when the budget of {workload.get('budget_s')} s was over",
         "rounds": "as many as were allowed",
     }
-    is_wide = record.stopped != "precision" and precision
+    is_wide = record.stop_reason != "precision" and precision
     warning = "; not every interval is as narrow as asked for" if is_wide else ""
-    return f"{text}, {reasons[record.stopped]}{warning}."
+    return f"{text}, {reasons[record.stop_reason]}{warning}."
 
 
 def _machine_finding(state: MachineState) -> str:
     others = ""
-    if state.others_during is not None:
-        others = f"others took {100 * state.others_during:.0f} % of a core meanwhile. "
+    if state.other_cores_during is not None:
+        others = f"others took {100 * state.other_cores_during:.0f} % of a core meanwhile. "
     snapshots = f"Before: {_snapshot(state.before)}. After: {_snapshot(state.after)}."
     return others + snapshots + "".join(f" Warning: {warning}." for warning in state.warnings)
 

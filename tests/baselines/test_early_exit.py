@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from baselines.skipping.early_exit import CLOSE, HALVINGS, EarlyExitMethod
+from baselines.skipping.early_exit import DEPTH_TOLERANCE, MAX_BISECTIONS, EarlyExitMethod
 from cqil import dense_plan, kept_layers_plan
 from cqil.methods.evidence import Evidence
 from cqil.plan.early_exit_rule import EarlyExitRule
@@ -34,8 +34,8 @@ class Bench:
     st.floats(0, 1, exclude_min=True, exclude_max=True),
     st.integers(1, 99),
 )
-def test_a_rule_comes_back_from_json(criterion, threshold, least):
-    rule = EarlyExitRule(criterion, threshold, least)
+def test_a_rule_comes_back_from_json(criterion, threshold, min_layers):
+    rule = EarlyExitRule(criterion, threshold, min_layers)
     assert EarlyExitRule.from_dict(json.loads(json.dumps(rule.to_dict()))) == rule
 
 
@@ -44,7 +44,7 @@ def test_a_rule_comes_back_from_json(criterion, threshold, least):
     [
         ("criterion", ["classifier", None, []]),
         ("threshold", [0, 1, 1.5, -0.1, float("nan"), "0.5", True, None]),
-        ("least", [0, -1, 1.5, True, "2", None]),
+        ("min_layers", [0, -1, 1.5, True, "2", None]),
     ],
 )
 def test_a_rule_that_makes_no_sense_is_refused(field, values):
@@ -58,12 +58,14 @@ def test_a_rule_that_makes_no_sense_is_refused(field, values):
     [None, [], {}, {"criterion": "saturation"}, {"criterion": "saturation", "treshold": 0.5}],
 )
 def test_data_that_is_no_rule_is_refused(data):
-    with pytest.raises(ValueError, match=r"\Aearly_exit: [^\n]* criterion, threshold, least\Z"):
+    with pytest.raises(
+        ValueError, match=r"\Aearly_exit: [^\n]* criterion, threshold, min_layers\Z"
+    ):
         EarlyExitRule.from_dict(data)
 
 
 def test_all_layers_may_run_and_the_threshold_decides():
-    method = EarlyExitMethod(criterion="softmax-gap", threshold=0.7, least=2)
+    method = EarlyExitMethod(criterion="softmax-gap", threshold=0.7, min_layers=2)
     assert method.search_key is None
     assert method.plan(Evidence(num_layers=6)) == dense_plan(6)
     assert method.early_exit(Evidence(num_layers=6)) == EarlyExitRule("softmax-gap", 0.7, 2)
@@ -84,7 +86,7 @@ def test_search_finds_the_threshold_of_a_depth(depth, power):
     method = EarlyExitMethod(criterion="saturation", depth=depth)
     found = json.loads(json.dumps(method.search(bench)))
     wanted = ((depth - 1) / 11) ** (1 / power)
-    assert found["threshold"] == pytest.approx(wanted, abs=2**-HALVINGS + CLOSE)
+    assert found["threshold"] == pytest.approx(wanted, abs=2**-MAX_BISECTIONS + DEPTH_TOLERANCE)
     assert abs(found["layers"] - depth) == min(abs(r["layers"] - depth) for r in found["tried"])
     assert len(bench.asked) <= bench.expected
     rule = method.early_exit(Evidence(num_layers=12, search_result=found))
@@ -93,7 +95,7 @@ def test_search_finds_the_threshold_of_a_depth(depth, power):
 
 
 def test_search_stops_where_it_is_close():
-    bench = Bench(lambda threshold: 6 + CLOSE / 2)
+    bench = Bench(lambda threshold: 6 + DEPTH_TOLERANCE / 2)
     assert EarlyExitMethod(criterion="softmax-gap", depth=6).search(bench)["threshold"] == 0.5
     assert len(bench.asked) == 1
 
@@ -107,10 +109,10 @@ def test_search_takes_the_closest_where_depths_jump():
 
 def test_searches_are_told_apart():
     keys = [
-        EarlyExitMethod(criterion=criterion, depth=depth, least=least).search_key
+        EarlyExitMethod(criterion=criterion, depth=depth, min_layers=min_layers).search_key
         for criterion in ("softmax-gap", "saturation")
         for depth in (4, 5)
-        for least in (1, 2)
+        for min_layers in (1, 2)
     ]
     assert len(set(keys)) == 8
 
@@ -122,13 +124,13 @@ def test_searches_are_told_apart():
         {"criterion": "softmax-gap", "threshold": 0.5, "depth": 4},
         {"criterion": "softmax-gap", "threshold": 0},
         {"criterion": "saturation", "threshold": 1},
-        {"criterion": "saturation", "depth": 3, "least": 3},
-        {"criterion": "saturation", "threshold": 0.5, "least": 0},
+        {"criterion": "saturation", "depth": 3, "min_layers": 3},
+        {"criterion": "saturation", "threshold": 0.5, "min_layers": 0},
         {"criterion": "classifier", "threshold": 0.5},
         {"criterion": "fixed"},
         {"criterion": "fixed", "threshold": 0.5},
         {"criterion": "fixed", "depth": 4, "threshold": 0.5},
-        {"criterion": "fixed", "depth": 4, "least": 2},
+        {"criterion": "fixed", "depth": 4, "min_layers": 2},
     ],
 )
 def test_options_that_contradict_are_refused(options):
@@ -139,7 +141,7 @@ def test_options_that_contradict_are_refused(options):
 @pytest.mark.parametrize(
     ("options", "field"),
     [
-        ({"criterion": "softmax-gap", "threshold": 0.5, "least": 12}, "least"),
+        ({"criterion": "softmax-gap", "threshold": 0.5, "min_layers": 12}, "min_layers"),
         ({"criterion": "softmax-gap", "depth": 12}, "depth"),
         ({"criterion": "fixed", "depth": 12}, "depth"),
     ],

@@ -1,5 +1,6 @@
 """What all methods have in common: names, families, imports, and the depth that they refuse."""
 
+import os
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ from baselines.registry import methods
 from cqil import dense_plan
 from cqil.methods.evidence import Evidence, LayerSimilarity
 from reports.data.labels import FAMILIES
-from reports.figures.style import COLOURS, LOOKS
+from reports.figures.style import COLOURS
 
 REMOVAL = {
     "blockpruner",
@@ -26,12 +27,19 @@ REMOVAL = {
     "sleb",
 }
 SKIPPING = {"early-exit", "skipdecode", "unified"}
-ORDERS = {"ladder", "layer-parallel", "painters", "parallel-attention"}
+REORDERING = {"ladder", "layer-parallel", "painters", "parallel-attention"}
 # Options beside the depth that a method cannot do without.
 OPTIONS = {
     "random": {"seed": 0},
     "unified": {"rule": "even"},
     "shortened": {"criterion": "ppl", "protect_first": 1, "protect_last": 1},
+}
+# Options that change a method's look.
+LOOK_OPTIONS = {
+    "early-exit": [{"criterion": name} for name in ("fixed", "saturation", "softmax-gap")],
+    "laco": [{"rule": name} for name in ("paper", "code")],
+    "shortened": [{"criterion": name} for name in ("ppl", "taylor")],
+    "unified": [{"rule": name} for name in ("code", "even", "paper")],
 }
 BY_DEPTH = sorted(REMOVAL | {"unified", "layer-parallel"})
 
@@ -39,26 +47,85 @@ BY_DEPTH = sorted(REMOVAL | {"unified", "layer-parallel"})
 def test_every_method_is_registered_under_the_name_that_configurations_write():
     for name, kind in methods().items():
         assert kind.model_fields["method"].default == name
-    by_folder = {folder: set() for folder in ("removal", "skipping", "orders", "selection")}
+    by_folder = {folder: set() for folder in ("removal", "skipping", "reordering", "selection")}
     for name, kind in methods().items():
         by_folder[kind.__module__.split(".")[1]].add(name)
     assert by_folder["removal"] == REMOVAL
     assert by_folder["skipping"] == SKIPPING
-    assert by_folder["orders"] == ORDERS
+    assert by_folder["reordering"] == REORDERING
     assert {"dense", "uniform"} <= by_folder["selection"]
 
 
 def test_every_family_has_a_look():
     assert set(COLOURS) == set(FAMILIES) == {kind.family for kind in methods().values()}
     assert len(set(COLOURS.values())) == len(COLOURS)
-    looks = [LOOKS[name] for name in (REMOVAL | SKIPPING | ORDERS) & set(LOOKS)]
-    assert len({(marker, fill) for _, marker, fill in looks}) == len(looks)
+
+
+def test_every_method_of_the_baselines_has_a_look_of_its_own():
+    """Within its family, whose colour it shares; a label in legends belongs to one method."""
+    looks = [
+        (kind.family, kind.model_construct(**options).look)
+        for name, kind in methods().items()
+        if name in REMOVAL | SKIPPING | REORDERING
+        for options in LOOK_OPTIONS.get(name, [{}])
+    ]
+    assert len({(family, look.marker, look.fill) for family, look in looks}) == len(looks)
+    assert len({look.label for _, look in looks}) == len(looks)
 
 
 def test_every_option_is_described():
     for kind in methods().values():
         own = {name: field for name, field in kind.model_fields.items() if name != "method"}
         assert all(field.description for field in own.values()), kind
+
+
+PACKAGE = """
+PACKAGE_NAME = "other"
+from typing import ClassVar, Literal
+from cqil import dense_plan
+from cqil.methods.method import Method
+
+class Mine(Method):
+    family: ClassVar[str] = "removal"
+    method: Literal["{name}"] = "{name}"
+
+    def plan(self, evidence):
+        return dense_plan(evidence.num_layers)
+"""
+
+
+def methods_beside(folder, entry_point, name):
+    """What a process prints that asks for all methods where another package is installed."""
+    (folder / "other.py").write_text(PACKAGE.format(name=name))
+    info = folder / "other-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: other\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[cqil.methods]\nmine = {entry_point}\n")
+    code = "from baselines.registry import methods; print(methods()['mine'].__module__)"
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": f"{folder}{os.pathsep}{os.getcwd()}"},
+    )
+
+
+@pytest.mark.parametrize("entry_point", ["other", "other:Mine"])
+def test_other_packages_bring_methods(tmp_path, entry_point):
+    assert methods_beside(tmp_path, entry_point, "mine").stdout == "other\n"
+
+
+@pytest.mark.parametrize(
+    ("entry_point", "name", "line"),
+    [
+        ("other", "shortgpt", "method: 'shortgpt' is in baselines.removal.shortgpt and in other;"),
+        ("other:PACKAGE_NAME", "mine", "cqil.methods: other:PACKAGE_NAME is neither a module nor"),
+    ],
+)
+def test_entry_points_that_do_not_fit_are_one_line(tmp_path, entry_point, name, line):
+    done = methods_beside(tmp_path, entry_point, name)
+    assert done.returncode != 0
+    assert line in done.stderr.splitlines()[-1]
 
 
 def test_registry_starts_without_torch():

@@ -40,8 +40,8 @@ RULES = {
 }
 
 
-def evidence(num_layers, **found):
-    return Evidence(num_layers=num_layers, **found)
+def evidence(num_layers, **measured):
+    return Evidence(num_layers=num_layers, **measured)
 
 
 def similar(influence, angular=None):
@@ -248,7 +248,7 @@ def test_blockpruner_drops_exactly_two_halves_a_layer(num_layers, data):
     depth = data.draw(st.integers(1, num_layers - 1))
     bench = MadeUpEvaluator(num_layers, seed=data.draw(st.integers(0, 99)))
     found = searched(BlockPruner(depth=depth), bench)
-    plan = BlockPruner(depth=depth).plan(evidence(num_layers, found=found))
+    plan = BlockPruner(depth=depth).plan(evidence(num_layers, search_result=found))
     halves = sum(2 if isinstance(member, int) else 1 for (member,) in plan.groups)
     assert len(found["drops"]) == 2 * (num_layers - depth)
     assert halves == 2 * depth
@@ -268,7 +268,7 @@ def test_blockpruner_takes_halves_apart_and_looks_again():
     found = searched(BlockPruner(depth=2), bench)
     assert [row["dropped"] for row in found["drops"]] == ["1.mlp", "2.attn"]
     assert len(bench.asked) == bench.expected == 6 + 5
-    plan = BlockPruner(depth=2).plan(evidence(3, found=found))
+    plan = BlockPruner(depth=2).plan(evidence(3, search_result=found))
     assert plan.groups == ((0,), ("1.attn",), ("2.mlp",))
     assert plan.depth == 2
 
@@ -302,7 +302,7 @@ def test_laco_steps_down_by_one_where_a_merge_is_refused():
     assert bases(bench) == [(5, (6, 7)), (4, (5, 6)), (3, (4, 5)), (2, (3, 4))]
     assert found["merges"] == []
     with pytest.raises(ValueError, match=r"\Athreshold: 0\.5 accepts no merge[^\n]*\Z"):
-        LaCo(threshold=0.5).plan(evidence(8, found=found))
+        LaCo(threshold=0.5).plan(evidence(8, search_result=found))
 
 
 def test_laco_steps_down_by_the_interval_where_a_merge_is_accepted():
@@ -310,9 +310,9 @@ def test_laco_steps_down_by_the_interval_where_a_merge_is_accepted():
     method = LaCo(threshold=0.9, window=3, interval=4)
     found = searched(method, bench)
     assert bases(bench) == [(9, (10, 11)), (5, (6, 7)), (1, (2, 3))]
-    plan = method.plan(evidence(12, found=found))
+    plan = method.plan(evidence(12, search_result=found))
     assert removed(plan) == {10, 11, 6, 7, 2, 3}
-    assert method.merges(evidence(12, found=found)) == (
+    assert method.merges(evidence(12, search_result=found)) == (
         LayerMerge(9, (10, 11), "paper"),
         LayerMerge(5, (6, 7), "paper"),
         LayerMerge(1, (2, 3), "paper"),
@@ -350,7 +350,7 @@ def test_laco_takes_the_highest_threshold_that_reaches_the_depth():
     method = LaCo(depth=10, window=2, interval=1, low=1)
     found = searched(method, MadeUpEvaluator(13, cosines=cosines))
     assert found["threshold"] == 0.7
-    plan = method.plan(evidence(13, found=found))
+    plan = method.plan(evidence(13, search_result=found))
     assert plan.depth == 10
     assert removed(plan) == {12, 8, 6}
 
@@ -360,7 +360,7 @@ def test_laco_cuts_its_last_merge_to_the_depth():
     bench = MadeUpEvaluator(12, cosines=always)
     found = searched(method, bench)
     assert [row["taken"] for row in found["merges"]] == [[9, 10, 11], [6]]
-    assert method.plan(evidence(12, found=found)).depth == 8
+    assert method.plan(evidence(12, search_result=found)).depth == 8
 
 
 def test_laco_names_a_search_by_every_option_that_matters():

@@ -17,8 +17,8 @@ from cqil.selection.uniform import Uniform
 from reports.page.page import write_report
 
 
-def evidence(num_layers, **found):
-    return Evidence(num_layers=num_layers, **found)
+def evidence(num_layers, **measured):
+    return Evidence(num_layers=num_layers, **measured)
 
 
 # --- Layer Parallelism
@@ -47,7 +47,7 @@ def test_layer_parallel_stands_where_the_pairs_of_cqil_stand():
     assert theirs.search_key == ours.search_key
     found = searched(ours, MadeUpEvaluator(12))
     assert searched(theirs, MadeUpEvaluator(12)) == found
-    plans = [method.plan(evidence(12, found=found)) for method in (ours, theirs)]
+    plans = [method.plan(evidence(12, search_result=found)) for method in (ours, theirs)]
     assert plans[0].groups == plans[1].groups
 
 

@@ -62,8 +62,8 @@ _MOMENT = MachineSnapshot(load_average=[0.5, 0, 0], cpu_mhz=3000, cpu_celsius=No
 MACHINE_STATE = MachineState(
     before=_MOMENT,
     after=_MOMENT,
-    others_before=0.0,
-    others_during=0.04,
+    other_cores_before=0.0,
+    other_cores_during=0.04,
     involuntary_switches=3,
     warnings=[],
 )
@@ -210,7 +210,7 @@ class MadeUpRun:
                 "ungrouped_layers": "rank0",
             },
             session="s",
-            stopped="rounds",
+            stop_reason="rounds",
             machine_state=MACHINE_STATE,
             samples=[[seconds + number / 10] * 4 for number in range(4)],
         )

@@ -77,7 +77,7 @@ class EngineBackend(Backend):
                 f"ranks: {self.ranks}, but this machine has {available} {unit}; use fewer"
             )
         try:
-            check_early_exit(variant.early_exit, self.layout(variant), "eager")
+            check_early_exit(variant.early_exit, self.layout(variant), self.mode)
         except ValueError as error:
             raise UnavailableError(str(error)) from None
 

@@ -1,6 +1,6 @@
-"""The sections of the page, in its order. A new one is a new module and a name in this list.
+"""The sections of the page, in order. A new section is a new module and a name in this list.
 
-A section that has nothing to say in a run is None, and the page leaves it out.
+A section is None where a run has nothing for it; the page leaves it out.
 """
 
 from __future__ import annotations

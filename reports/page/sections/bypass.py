@@ -1,4 +1,4 @@
-"""What a bypass does to the same groups."""
+"""What a bypass does to the perplexity of the same groups."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from reports.page.section import Block, Drawing, PageSection
 from reports.tables.comparisons import bypass_table
 from reports.text import summary
 
-ALONE = "This run has no pair of variants that differ in the bypass alone."
+NOTHING_TO_COMPARE = "No two variants of this run differ in the bypass only."
 
 
 def section(results: Results, estimates: Estimates) -> PageSection:
+    """The figure and the table of bypass modes, and a finding for each set of groups."""
     table = bypass_table(estimates.bypass)
     findings = [("", sentence) for sentence in summary.bypass_verdicts(estimates.bypass)]
     study = Drawing(
         "bypass-study",
-        "Perplexity with a bypass over the same groups without, by distance and target",
-        "A panel a set of groups; below 1 the bypass helps. Intervals are paired over the same "
-        "windows; ffn: solid, ffn+residual: dashed; two-way and mean reach the whole group.",
+        "Perplexity with a bypass over that without, same groups, by distance and target",
+        "One panel for each set of groups; below 1 the bypass helps. Intervals are paired over the "
+        "same windows. Solid: ffn; dashed: ffn+residual; two-way and mean reach the whole group.",
         lambda: bypass_study.bypass_study(results, estimates.bypass),
     )
-    blocks: list[Block] = [study, table] if len(table.shown) else [ALONE, table]
+    blocks: list[Block] = [study if len(table.shown) else NOTHING_TO_COMPARE, table]
     return PageSection("bypass", "Attention bypass", blocks, findings)

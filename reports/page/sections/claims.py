@@ -1,112 +1,104 @@
-"""Every claim with its verdict: one table for machines, and one a part of a file for people."""
+"""Every claim with its verdict: one table as a file, and a table for each part on the page."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Literal
 
 import pandas as pd
 
 from reports.claims.checks import judge
-from reports.claims.registry import Claim, ClaimConditions, Quantity, load_publications
-from reports.claims.verdicts import ClaimEvidence, Finding, Verdict, committed_benches
+from reports.claims.evidence import ClaimEvidence, committed_benches
+from reports.claims.registry import (
+    Claim,
+    ClaimConditions,
+    Publication,
+    Quantity,
+    load_publications,
+)
+from reports.claims.verdicts import FROM_RESULTS, MEANINGS, Finding, Verdict
 from reports.data.results import Results
 from reports.estimates.estimates import Estimates
-from reports.page.section import Facts, Fold, PageSection
+from reports.page.section import Block, Facts, Fold, PageSection
 from reports.tables.table import Table
 
-MEANINGS = {
-    Verdict.REPRODUCED: "measured on the claim’s own model, and the published number lies in our "
-    "interval.",
-    Verdict.NOT_REPRODUCED: "the same, and it does not.",
-    Verdict.HOLDS: "this suite’s plans and rules, or other published numbers, give the published "
-    "digits.",
-    Verdict.FAILS: "they do not.",
-    Verdict.CONFIRMED: "on another model or machine every comparison falls on the claimed side, "
-    "interval and all; the size of the effect is not compared.",
-    Verdict.CONTRADICTED: "the same, and every comparison falls on the other side.",
-    Verdict.UNDECIDED: "intervals include no difference, or comparisons disagree.",
-    Verdict.NOT_TESTED: "there is a check, and this run lacks what it needs.",
-    Verdict.OUT_OF_REACH: "nothing that the suite can run would answer.",
-    Verdict.NOT_SEEN: "the number exists, but was not seen when the claims were collected.",
-}
-MEASURED = (
-    Verdict.REPRODUCED,
-    Verdict.NOT_REPRODUCED,
-    Verdict.CONFIRMED,
-    Verdict.CONTRADICTED,
-    Verdict.UNDECIDED,
-)
-"""Verdicts that results have a say in."""
 HEADS = {"published": "published value", "ours": "our number"}
-
-
+"""Columns whose heads on the page are not their names in the data."""
 READING = (
-    "Numbers and directions that others published, each beside what this run can say of it. "
-    "{summary} Where the model or the machine is another one, only the direction is judged."
+    "Numbers and directions that others published, and what this run says about each. {summary} "
+    "Where the model or the machine is another one, only the direction is judged."
 )
+Row = dict[str, str]
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedClaims:
+    """All claims with their verdicts."""
+
     summary: str
     table: Table
-    """All claims."""
+    """Every claim, for the file."""
     parts: list[Fold]
-    """The same, grouped; those in which results had a say are open."""
+    """A table for each part; a part with a verdict from results is open."""
 
 
 def section(results: Results, estimates: Estimates) -> PageSection:
-    """Raises ValueError with one line where a file of claims is wrong."""
+    """The claims by part. Raises ValueError with one line where a file of claims is wrong."""
     judged = judged_claims(estimates)
     meanings = Facts([(verdict.value, meaning) for verdict, meaning in MEANINGS.items()])
-    return PageSection(
-        "claims",
-        "Claims",
-        [
-            READING.format(summary=judged.summary),
-            Fold("What the verdicts mean", [meanings]),
-            *judged.parts,
-            judged.table,
-        ],
-    )
+    blocks: list[Block] = [
+        READING.format(summary=judged.summary),
+        Fold("What the verdicts mean", [meanings]),
+        *judged.parts,
+        judged.table,
+    ]
+    return PageSection("claims", "Claims", blocks)
 
 
-def judged_claims(estimates: Estimates) -> Judged:
-    """Raises ValueError with one line where a file of claims is wrong."""
-    works = load_publications()
-    known = {claim.id: claim for work in works for claim in work.claims}
-    evidence = ClaimEvidence(estimates, known, committed_benches())
-    rows, parts, verdicts = [], [], list[Verdict]()
-    for work in works:
-        for part in work.parts:
+def judged_claims(estimates: Estimates) -> JudgedClaims:
+    """Judges every claim. Raises ValueError with one line where a file of claims is wrong."""
+    publications = load_publications()
+    evidence = ClaimEvidence(estimates, _claims_by_id(publications), committed_benches())
+    rows: list[Row] = []
+    parts: list[Fold] = []
+    verdicts: list[Verdict] = []
+    for publication in publications:
+        for part in publication.parts:
             findings = [judge(claim, evidence) for claim in part.claims]
-            own = list(map(_row, part.claims, findings))
-            place = {"work": work.title, "part": part.title}
-            rows += [place | row for row in own]
-            title = f"{work.title}: {part.title}"
-            table = _table(f"claims-{len(parts)}", title, own, "page")
-            measured = any(finding.verdict in MEASURED for finding in findings)
-            parts.append(Fold(title, [table], opened=measured))
-            verdicts += [finding.verdict for finding in findings]
-    return Judged(summary(verdicts), _table("claims", "Claims", rows, "file"), parts)
+            part_rows = [_row(*pair) for pair in zip(part.claims, findings, strict=True)]
+            part_verdicts = [finding.verdict for finding in findings]
+            title = f"{publication.title}: {part.title}"
+            data = pd.DataFrame(part_rows)
+            shown = data.rename(columns=HEADS)
+            table = Table(f"claims-{len(parts)}", title, data, shown, shown_in="page")
+            parts.append(
+                Fold(title, [table], opened=not set(FROM_RESULTS).isdisjoint(part_verdicts))
+            )
+            rows += [{"work": publication.title, "part": part.title} | row for row in part_rows]
+            verdicts += part_verdicts
+    data = pd.DataFrame(rows)
+    table = Table("claims", "Claims", data, data.rename(columns=HEADS), shown_in="file")
+    return JudgedClaims(verdict_counts(verdicts), table, parts)
 
 
-def summary(verdicts: list[Verdict]) -> str:
+def _claims_by_id(publications: list[Publication]) -> dict[str, Claim]:
+    return {claim.id: claim for publication in publications for claim in publication.claims}
+
+
+def verdict_counts(verdicts: list[Verdict]) -> str:
     """`Of 3 claims: reproduced 2, not seen 1.`"""
     counts = Counter(verdicts)
-    said = ", ".join(f"{verdict} {counts[verdict]}" for verdict in Verdict if counts[verdict])
-    return f"Of {len(verdicts)} claims: {said}."
+    listed = ", ".join(f"{verdict} {counts[verdict]}" for verdict in Verdict if counts[verdict])
+    return f"Of {len(verdicts)} claims: {listed}."
 
 
-def _row(claim: Claim, finding: Finding) -> dict[str, str]:
+def _row(claim: Claim, finding: Finding) -> Row:
     shown_by = f" Shown by {claim.shown_by}." if claim.shown_by else ""
     return {
         "id": claim.id,
         "claim": claim.statement,
-        "published": published(claim),
-        "conditions": conditions(claim.conditions),
+        "published": published_text(claim),
+        "conditions": conditions_text(claim.conditions),
         "source": claim.source,
         "confidence": claim.confidence,
         "verdict": finding.verdict.value,
@@ -114,24 +106,18 @@ def _row(claim: Claim, finding: Finding) -> dict[str, str]:
     }
 
 
-def _table(
-    name: str, title: str, rows: list[dict[str, str]], place: Literal["page", "file"]
-) -> Table:
-    frame = pd.DataFrame(rows)
-    return Table(name, title, frame, frame.rename(columns=HEADS), shown_in=place)
-
-
-def published(claim: Claim) -> str:
+def published_text(claim: Claim) -> str:
     """`depth: 23 layers; ideal cut: 28.1 %`"""
-    spelt = (
+    texts = (
         f"{name}: {value if isinstance(value, Quantity) else ', '.join(map(str, value))}"
         for name, value in claim.values.items()
     )
-    return "; ".join(spelt) or "–"
+    return "; ".join(texts) or "–"
 
 
-def conditions(found: ClaimConditions) -> str:
-    said = found.model_dump(exclude_none=True)
-    if "batch" in said:
-        said["batch"] = f"batch {said['batch']}"
-    return "; ".join(map(str, said.values())) or "–"
+def conditions_text(conditions: ClaimConditions) -> str:
+    """`LLaMA-1 7B; 2 ranks; batch 1`"""
+    known = conditions.model_dump(exclude_none=True)
+    if "batch" in known:
+        known["batch"] = f"batch {known['batch']}"
+    return "; ".join(map(str, known.values())) or "–"

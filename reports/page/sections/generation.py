@@ -1,4 +1,4 @@
-"""Texts that variants wrote: translation and summaries."""
+"""Texts that variants wrote: translations and summaries."""
 
 from __future__ import annotations
 
@@ -10,5 +10,6 @@ from reports.tables.text_scores import generation_table
 
 
 def section(results: Results, estimates: Estimates) -> PageSection | None:
+    """The table of scores; None where no text was written."""
     table = generation_table(results, generations(results))
     return PageSection("generation", "Written texts", [table]) if len(table.shown) else None

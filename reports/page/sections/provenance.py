@@ -9,11 +9,11 @@ from reports.text import background
 
 
 def section(results: Results, estimates: Estimates) -> PageSection:
-    measured = [
+    """Facts of the run, the command of each kind of measurement, and that of the report."""
+    facts = Facts(background.facts(results))
+    measurements = [
         ShellCommand(f"{kind}, first variant", line)
         for kind, line in background.commands(results).items()
     ]
     report = ShellCommand("this report", background.report_command(results))
-    return PageSection(
-        "provenance", "Provenance", [Facts(background.facts(results)), *measured, report]
-    )
+    return PageSection("provenance", "Provenance", [facts, *measurements, report])

@@ -1,4 +1,4 @@
-"""Every rule that chooses layers, at every depth, and whether the search pays."""
+"""Every rule that chooses layers, at every depth, and what dynamic programming gains."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from reports.text.summary import searched_findings
 
 
 def section(results: Results, estimates: Estimates) -> PageSection | None:
+    """Curves and tables of the rules; None where no rule was measured at two depths."""
     if not rule_curves(results):
         return None
     drawing = Drawing(
         "rules",
-        "Perplexity and mean accuracy against depth, a line a rule",
-        "One line a rule, with intervals; dashed: dense. Lines leave the panel where twenty times "
-        f"the dense perplexity is passed; the table has the values. For skipping, {FIRST_TOKEN}.",
+        "Perplexity and mean accuracy against depth, a line for each rule",
+        "One line for each rule, with intervals; dashed: dense. A line leaves the panel at twenty "
+        f"times the dense perplexity; the table has its values. For skipping, {FIRST_TOKEN}.",
         lambda: rule_panels(results, estimates.perplexities, estimates.accuracies),
     )
     return PageSection(

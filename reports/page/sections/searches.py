@@ -1,4 +1,4 @@
-"""Where groups start."""
+"""Where groups start: the starts that the search tried."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from reports.page.section import Drawing, PageSection
 
 
 def section(results: Results, estimates: Estimates) -> PageSection:
+    """The calibration perplexity of every start."""
     drawing = Drawing(
         "searches",
         "Calibration perplexity of every start that was tried",
-        "Perplexity on calibration text of each start that was tried, without bypass; the filled "
+        "Perplexity on calibration text of every start that was tried, without bypass. The filled "
         "point was chosen.",
         lambda: search_figure(results),
-        otherwise="No start was searched for in this run.",
+        otherwise="This run searched for no start.",
     )
     return PageSection("searches", "Where groups start", [drawing])

@@ -1,4 +1,4 @@
-"""All variants side by side, what is missing, and the scores by text and by task."""
+"""All variants side by side, what was not measured, and the scores by text and by task."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from reports.tables.comparisons import missing_table
 
 
 def section(results: Results, estimates: Estimates) -> PageSection:
+    """The tables of scores."""
     perplexity = scores.perplexity_table(estimates.perplexities)
     accuracy = scores.accuracy_table(estimates.accuracies)
     return PageSection(

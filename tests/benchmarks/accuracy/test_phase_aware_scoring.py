@@ -43,11 +43,11 @@ class Scored:
 
     def check(self, scores, requests):
         assert len(scores) == len(requests)
-        for found, request in zip(scores, requests, strict=True):
+        for score, request in zip(scores, requests, strict=True):
             logits_TV, target_T = self.logits(request), torch.tensor(request.continuation)
             logp_T = logits_TV.log_softmax(-1).gather(1, target_T[:, None])
-            assert found.loglikelihood == pytest.approx(float(logp_T.sum()), rel=1e-9, abs=1e-9)
-            assert found.greedy == bool((logits_TV.argmax(-1) == target_T).all())
+            assert score.loglikelihood == pytest.approx(float(logp_T.sum()), rel=1e-9, abs=1e-9)
+            assert score.greedy == bool((logits_TV.argmax(-1) == target_T).all())
 
 
 @pytest.mark.parametrize("own_prefill", [False, True])

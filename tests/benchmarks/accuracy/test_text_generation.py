@@ -105,8 +105,8 @@ def test_batched_answers_are_those_of_generate(variants, tokenizer, task, pairs,
     for row, sample in enumerate(result.samples):
         assert sample.text == answer_text(tokenizer, answers[row], [])
         assert sample.reference == f"Two {row}."
-        own = score_text(task, sample.text, sample.reference)
-        assert (sample.bleu, sample.chrf, sample.rougeL) == (own["bleu"], own["chrf"], None)
+        scores = score_text(task, sample.text, sample.reference)
+        assert (sample.bleu, sample.chrf, sample.rougeL) == (scores["bleu"], scores["chrf"], None)
 
 
 def test_dense_answers_are_those_of_transformers(variants, tokenizer, task, pairs, tiny_llama):

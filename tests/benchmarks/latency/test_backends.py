@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -9,15 +10,17 @@ import pytest
 from benchmarks.config.sections import ExecutionMode, LatencySection
 from benchmarks.latency import backends
 from benchmarks.latency.backends import backend_kinds, configured_backends
-from benchmarks.latency.backends.engine import layout_for
+from benchmarks.latency.backends.engine import EngineBackend, layout_for
 from benchmarks.latency.measure_latency import _by_name
 from benchmarks.latency.targets import latency_targets
 from benchmarks.models.variants import Variant
+from benchmarks.runtime import device as runtime_device
 from benchmarks.runtime.errors import UnavailableError
 from cqil import dense_plan, kept_layers_plan, uniform_plan
 from cqil.engine.options import ExecutionMode as EngineMode
 from cqil.engine.parallel.layout import Layout
 from cqil.plan import LayerPlan
+from cqil.plan.early_exit_rule import EarlyExitRule
 
 LAYERS = 8
 DENSE, SKIPPING = dense_plan(LAYERS), kept_layers_plan(LAYERS, [0, 4, 7], prompt_dense=True)
@@ -115,6 +118,21 @@ def test_the_control_is_dense_under_a_second_name():
 
 def test_modes_are_those_of_the_engine():
     assert get_args(ExecutionMode) == get_args(EngineMode)
+
+
+@pytest.mark.parametrize(("ranks", "mode"), [(1, "cuda_graph"), (1, "compiled"), (2, "eager")])
+def test_early_exit_where_it_cannot_run_is_unavailable(monkeypatch, ranks, mode):
+    """So that the session times the other variants."""
+    monkeypatch.setattr(runtime_device, "device_count", lambda device: 2)
+    monkeypatch.setattr(
+        EngineBackend, "layout", lambda self, variant: layout_for(variant.plan, self.ranks, 4)
+    )
+    rule = EarlyExitRule("saturation", 0.5)
+    early = Variant("early", "early-exit", DENSE, {}, early_exit=rule)
+    with pytest.raises(UnavailableError, match=r"\Aearly_exit: [^\n]*\Z"):
+        EngineBackend(ranks, mode).check(early, "cuda")
+    EngineBackend(ranks, mode).check(replace(early, early_exit=None), "cuda")
+    EngineBackend(1, "eager").check(early, "cuda")
 
 
 @pytest.fixture

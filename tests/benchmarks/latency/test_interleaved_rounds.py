@@ -43,16 +43,16 @@ def rounds_of(timed):
 def test_steady_runners_stop_at_once_and_noisy_ones_go_on():
     work = Workload(new_tokens=2, rounds=30, precision=0.05)
     steady = run_interleaved(made_up_runners(1e-4), PROMPT, work, 0, REFERENCES)
-    assert (steady.stopped, rounds_of(steady)) == ("precision", MIN_ROUNDS)
+    assert (steady.stop_reason, rounds_of(steady)) == ("precision", MIN_ROUNDS)
     noisy = run_interleaved(made_up_runners(0.5), PROMPT, work, 0, REFERENCES)
-    assert (noisy.stopped, rounds_of(noisy)) == ("rounds", 30)
+    assert (noisy.stop_reason, rounds_of(noisy)) == ("rounds", 30)
 
 
 def test_rounds_end_with_the_first_look_at_which_every_interval_is_narrow():
     work = Workload(new_tokens=2, rounds=200, precision=0.05)
     timed = run_interleaved(made_up_runners(0.03), PROMPT, work, 0, REFERENCES)
     count = rounds_of(timed)
-    assert timed.stopped == "precision"
+    assert timed.stop_reason == "precision"
     assert MIN_ROUNDS < count < 200
     assert (count - MIN_ROUNDS) % CHECK_EVERY == 0
     assert widest(timed, count) < 0.05 <= widest(timed, count - CHECK_EVERY)
@@ -73,14 +73,14 @@ def widest(timed, count):
 def test_one_noisy_runner_keeps_all_going():
     mixed = made_up_runners(1e-4) | {"fast": MadeUpRunner(0.7, 0.5)}
     work = Workload(new_tokens=2, rounds=12, precision=0.05)
-    assert run_interleaved(mixed, PROMPT, work, 0, REFERENCES).stopped == "rounds"
+    assert run_interleaved(mixed, PROMPT, work, 0, REFERENCES).stop_reason == "rounds"
 
 
 @pytest.mark.parametrize("references", [None, REFERENCES])
 def test_without_precision_or_references_rounds_are_fixed(references):
     work = Workload(new_tokens=2, rounds=9, precision=None if references else 0.05)
     timed = run_interleaved(made_up_runners(1e-4), PROMPT, work, 0, references)
-    assert (timed.stopped, rounds_of(timed)) == ("rounds", 9)
+    assert (timed.stop_reason, rounds_of(timed)) == ("rounds", 9)
 
 
 @pytest.mark.parametrize(("budget", "count"), [(2, MIN_ROUNDS), (8, 8), (100, 20)])
@@ -90,12 +90,12 @@ def test_the_budget_ends_rounds_but_never_before_the_minimum(monkeypatch, budget
     monkeypatch.setattr(interleaved_rounds.time, "monotonic", lambda: float(running["dense"].runs))
     work = Workload(new_tokens=2, rounds=20, warmup=3, precision=0.01, budget_s=budget)
     timed = run_interleaved(running, PROMPT, work, 0, REFERENCES)
-    assert (timed.stopped, rounds_of(timed)) == ("budget" if count < 20 else "rounds", count)
+    assert (timed.stop_reason, rounds_of(timed)) == ("budget" if count < 20 else "rounds", count)
 
 
 def test_the_last_round_is_not_checked():
     work = Workload(new_tokens=2, rounds=MIN_ROUNDS, precision=0.05)
-    assert run_interleaved(made_up_runners(1e-4), PROMPT, work, 0, REFERENCES).stopped == "rounds"
+    assert run_interleaved(made_up_runners(1e-4), PROMPT, work, 0, REFERENCES).stop_reason == "rounds"
 
 
 @pytest.mark.parametrize("precision", [None, 0.1])

@@ -1,4 +1,4 @@
-"""The workbench answers as the reference does, and never computes an answer twice."""
+"""The evaluator answers as the reference does, and never computes an answer twice."""
 
 import json
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("full_float64")
 WINDOWS = tokens_of(3, 12)
 
 
-def evaluator(dense, folder):
+def evaluator_of(dense, folder):
     return CalibrationEvaluator(dense, WINDOWS.tolist(), grid=4, answers=folder, key="tiny")
 
 
@@ -31,37 +31,37 @@ def log_probabilities(dense, plan):
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
-    """One bench for all plans, so that states behind shared stages are used again."""
+    """One evaluator for all plans, so that states behind shared stages are used again."""
     dense = tiny_dense(6)
-    return dense, evaluator(dense, tmp_path_factory.mktemp("answers"))
+    return dense, evaluator_of(dense, tmp_path_factory.mktemp("answers"))
 
 
 @given(plan=plans(shallowest=6, deepest=6, laddered=False))
 @settings(max_examples=100)
 def test_loss_and_divergence_are_the_references(shared, plan):
-    dense, bench = shared
-    own, base = log_probabilities(dense, plan), log_probabilities(dense, dense_plan(6))
-    nll = F.nll_loss(own.flatten(0, 1), WINDOWS[:, 6:].flatten())
-    kl = (base.exp() * (base - own)).sum(-1).mean()
-    assert bench.loss(plan) == pytest.approx(float(nll), rel=1e-6)
-    assert bench.divergence(plan) == pytest.approx(float(kl), rel=1e-5, abs=1e-9)
+    dense, evaluator = shared
+    logp, dense_logp = log_probabilities(dense, plan), log_probabilities(dense, dense_plan(6))
+    nll = F.nll_loss(logp.flatten(0, 1), WINDOWS[:, 6:].flatten())
+    kl = (dense_logp.exp() * (dense_logp - logp)).sum(-1).mean()
+    assert evaluator.loss(plan) == pytest.approx(float(nll), rel=1e-6)
+    assert evaluator.divergence(plan) == pytest.approx(float(kl), rel=1e-5, abs=1e-9)
 
 
 def test_answers_are_read_back(tmp_path):
     dense = tiny_dense(3)
-    first = evaluator(dense, tmp_path).loss(dense_plan(3))
+    first = evaluator_of(dense, tmp_path).loss(dense_plan(3))
     for path in tmp_path.rglob("*.json"):
-        found = json.loads(path.read_text())
-        found["answer"] = first + 1
-        path.write_text(json.dumps(found))
-    assert evaluator(dense, tmp_path).loss(dense_plan(3)) == first + 1
+        stored = json.loads(path.read_text())
+        stored["answer"] = first + 1
+        path.write_text(json.dumps(stored))
+    assert evaluator_of(dense, tmp_path).loss(dense_plan(3)) == first + 1
     other = CalibrationEvaluator(dense, WINDOWS.tolist(), grid=4, answers=tmp_path, key="other")
     assert other.loss(dense_plan(3)) == first
 
 
 def test_dependency_is_what_a_layer_adds_with_and_without_another(tmp_path):
     dense = tiny_dense(3)
-    matrix = evaluator(dense, tmp_path).dependency()
+    matrix = evaluator_of(dense, tmp_path).dependency()
     assert matrix.shape == (3, 3)
     assert np.all(matrix[np.tril_indices(3)] == 0)
 
@@ -87,4 +87,4 @@ def test_dependency_is_what_a_layer_adds_with_and_without_another(tmp_path):
 def test_a_plan_with_an_own_prefill_is_not_searched(tmp_path):
     plan = LayerPlan(num_layers=2, groups=[[0]], prefill=[[0], [1]])
     with pytest.raises(AssertionError):
-        evaluator(tiny_dense(2), tmp_path).loss(plan)
+        evaluator_of(tiny_dense(2), tmp_path).loss(plan)

@@ -43,17 +43,17 @@ def test_a_search_writes_a_manifest_and_draws_the_plan(plan, text):
     done, out = plan("uniform", "--depth", "3", "--option", '{"group_size": 2}')
     assert done.exit_code == 0, done.output
     manifest = json.loads(out.read_text())
-    found = LayerPlan.from_dict(manifest["plan"])
-    assert found.depth == manifest["depth"] == 3
-    assert found.max_group_size == 2
+    chosen = LayerPlan.from_dict(manifest["plan"])
+    assert chosen.depth == manifest["depth"] == 3
+    assert chosen.max_group_size == 2
     assert manifest["calibration"]["tokens"] == 16
     assert len(manifest["calibration"]["texts"][text.name]) == 64
     assert manifest["calibration"]["seconds"] >= 0
-    assert found.slug in done.stdout
+    assert chosen.slug in done.stdout
     assert "depth 3 of 4" in done.stdout
 
 
-def test_a_second_run_reads_what_the_first_has_found(plan):
+def test_a_second_run_reads_the_answers_of_the_first(plan):
     _, out = plan("greedy", "--speedup", "1.5", "--option", '{"group_size": 2}')
     answers = sorted((out.parent / "mine" / "search" / "answers").rglob("*.json"))
     assert answers

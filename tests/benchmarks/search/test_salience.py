@@ -12,8 +12,8 @@ WINDOWS = tokens_of(3, 12)
 
 
 def salience(dense, folder, kind):
-    bench = CalibrationEvaluator(dense, WINDOWS.tolist(), grid=2, answers=folder, key="tiny")
-    return bench.salience(kind)
+    evaluator = CalibrationEvaluator(dense, WINDOWS.tolist(), grid=2, answers=folder, key="tiny")
+    return evaluator.salience(kind)
 
 
 def per_window(dense):
@@ -21,9 +21,8 @@ def per_window(dense):
     for window in WINDOWS:
         loss = dense(window[None], labels=window[None]).loss
         layers = [list(layer.parameters()) for layer in dense.model.layers]
-        found = torch.autograd.grad(loss, [w for own in layers for w in own])
-        gradients = iter(found)
-        yield [[(w * next(gradients)).detach() for w in own] for own in layers]
+        gradients = iter(torch.autograd.grad(loss, [w for weights in layers for w in weights]))
+        yield [[(w * next(gradients)).detach() for w in weights] for weights in layers]
 
 
 def test_taylor_sums_with_sign_over_windows_and_is_absolute_after(tmp_path):
@@ -36,9 +35,9 @@ def test_taylor_sums_with_sign_over_windows_and_is_absolute_after(tmp_path):
         ]
         signed.append(sum(float(product.sum(0).abs().sum()) for product in products))
         absolute.append(sum(float(product.abs().sum()) for product in products))
-    found = salience(dense, tmp_path, "taylor")
-    np.testing.assert_allclose(found, signed, rtol=1e-9)
-    assert np.all(found < np.array(absolute))
+    scores = salience(dense, tmp_path, "taylor")
+    np.testing.assert_allclose(scores, signed, rtol=1e-9)
+    assert np.all(scores < np.array(absolute))
 
 
 def test_taylor_leaves_no_gradient_behind(tmp_path):

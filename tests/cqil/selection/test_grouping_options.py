@@ -120,7 +120,7 @@ def test_cosine_takes_one_of_depth_speedup_and_threshold():
     [
         ({"depth": 6}, "depth: 6 "),
         ({"depth": 60}, "depth: 60 "),
-        ({"depth": 2}, "depth: 2 is out of reach with group_size 2; 6 layers give 3 "),
+        ({"depth": 2}, "depth: 2 is out of reach with group_size 2; 6 layers give at least 3"),
         ({"speedup": 3}, "speedup: 3 "),
         ({"speedup": 7}, "speedup: 7 "),
     ],

@@ -86,7 +86,7 @@ def test_one_table_holds_perplexity_and_accuracy_with_its_error(results):
 
 
 def test_with_many_plans_the_best_of_each_depth_are_compared(results, monkeypatch):
-    monkeypatch.setattr(quality, "MANY", 3)
+    monkeypatch.setattr(quality, "MAX_COMPARED_PLANS", 3)
     ((finding, ratios),) = quality.section(results, Estimates(results)).findings
     assert finding == "The best grouping beats every removal at 2 of 2 depths."
     assert "depth 5 ×1.3" in ratios
