@@ -25,7 +25,7 @@ from benchmarks.search.calibration import write_search, write_similarity
 from cqil.plan import LayerPlan
 
 DOCUMENT_CHARACTERS = 8192
-"""Minimum length of a document that is cut from plain text: more than the tokens of usual windows."""
+"""Minimum length of a document cut from plain text: more than the tokens of usual windows."""
 
 
 def make_plan(

@@ -51,7 +51,7 @@ def gains(evidence: ClaimEvidence, claim: Claim, of: Sequence[str], over: Sequen
     percents = [
         100 * (_ratio(evidence, above, below) - 1) for above, below in zip(of, over, strict=True)
     ]
-    return agreement(claim, {"lowest": min(percents), "highest": max(percents)}, "Divided")
+    return agreement(claim, {"smallest": min(percents), "largest": max(percents)}, "Divided")
 
 
 def product(evidence: ClaimEvidence, claim: Claim, **factors: Sequence[str]) -> Finding:

@@ -14,20 +14,19 @@ from cqil.methods.evidence import Evidence, LayerSimilarity
 from reports.data.labels import FAMILIES
 from reports.figures.style import COLOURS
 
-REMOVAL = {
-    "blockpruner",
-    "gromov",
-    "laco",
-    "last-n",
-    "magnitude",
-    "random",
-    "relative-magnitude",
-    "shortened",
-    "shortgpt",
-    "sleb",
+
+def names_of(family):
+    return {name for name, kind in methods().items() if kind.family == family}
+
+
+REMOVAL = names_of("removal")
+# What releases of the suite have had; configurations of users name them.
+PUBLISHED = {
+    *("dense", "uniform", "cosine", "greedy", "flatten", "dependency", "dynamic"),
+    *("blockpruner", "gromov", "laco", "last-n", "magnitude", "random", "relative-magnitude"),
+    *("shortened", "shortgpt", "sleb", "early-exit", "skipdecode", "unified"),
+    *("ladder", "layer-parallel", "painters", "parallel-attention"),
 }
-SKIPPING = {"early-exit", "skipdecode", "unified"}
-REORDERING = {"ladder", "layer-parallel", "painters", "parallel-attention"}
 # Options beside the depth that a method cannot do without.
 OPTIONS = {
     "random": {"seed": 0},
@@ -37,7 +36,7 @@ OPTIONS = {
 # Options that change a method's look.
 LOOK_OPTIONS = {
     "early-exit": [{"criterion": name} for name in ("fixed", "saturation", "softmax-gap")],
-    "laco": [{"rule": name} for name in ("paper", "code")],
+    "laco": [{"rule": name} for name in ("paper", "notebook")],
     "shortened": [{"criterion": name} for name in ("ppl", "taylor")],
     "unified": [{"rule": name} for name in ("code", "even", "paper")],
 }
@@ -45,15 +44,13 @@ BY_DEPTH = sorted(REMOVAL | {"unified", "layer-parallel"})
 
 
 def test_every_method_is_registered_under_the_name_that_configurations_write():
+    """The file of a rival lies in the folder of its family, all others in `cqil/selection`."""
     for name, kind in methods().items():
         assert kind.model_fields["method"].default == name
-    by_folder = {folder: set() for folder in ("removal", "skipping", "reordering", "selection")}
-    for name, kind in methods().items():
-        by_folder[kind.__module__.split(".")[1]].add(name)
-    assert by_folder["removal"] == REMOVAL
-    assert by_folder["skipping"] == SKIPPING
-    assert by_folder["reordering"] == REORDERING
-    assert {"dense", "uniform"} <= by_folder["selection"]
+        rival = kind.family not in ("dense", "cqil")
+        folder = f"baselines.{kind.family}." if rival else "cqil.selection."
+        assert kind.__module__.startswith(folder)
+    assert set(methods()) >= PUBLISHED
 
 
 def test_every_family_has_a_look():
@@ -66,7 +63,7 @@ def test_every_method_of_the_baselines_has_a_look_of_its_own():
     looks = [
         (kind.family, kind.model_construct(**options).look)
         for name, kind in methods().items()
-        if name in REMOVAL | SKIPPING | REORDERING
+        if kind.family not in ("dense", "cqil")
         for options in LOOK_OPTIONS.get(name, [{}])
     ]
     assert len({(family, look.marker, look.fill) for family, look in looks}) == len(looks)

@@ -178,7 +178,7 @@ def test_dense_that_differs_from_itself_is_a_warning_on_the_page(folder):
 
 
 @pytest.mark.parametrize(
-    ("stopped", "text"),
+    ("stop_reason", "text"),
     [
         ("precision", "4 rounds, until every interval of a ratio to dense was narrower than 5 %"),
         ("budget", "4 rounds, when the budget of 9.5 s was over; not every interval"),
