@@ -81,7 +81,7 @@ def collectives(
     ours = {"broadcasts": counts["broadcast"], "all-reduces": counts["all_reduce"]}
     how = "By this suite's ledger, for one decoded token"
     if counts["all_gather"]:
-        how += f" and without the {counts['all_gather']} gather of its sharded head"
+        how += ", without the gather of its sharded head"
     return agreement(claim, ours, how)
 
 

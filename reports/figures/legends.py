@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.lines import Line2D
 
 from reports.data.labels import FAMILIES, family_name
 from reports.data.results import ReportedVariant, Results
 from reports.figures.style import INK, backend_line, family_colour, variant_style
+
+MARKER_WIDTH, CHARACTER_WIDTH = 0.3, 0.055
+"""Inches that a marker with its spaces, and a character, take in a legend."""
 
 
 def by_family(variants: Iterable[ReportedVariant]) -> list[ReportedVariant]:
@@ -38,6 +42,16 @@ def backend_entries(results: Results, backends: Sequence[str]) -> list[Line2D]:
         entry(results.backends[name].label, color=INK, **backend_line(results, name, backends))
         for name in backends
     ]
+
+
+def fitting_columns(entries: Sequence[Line2D], width: float) -> int:
+    """Columns of a legend, three at most, that fit into `width` inches."""
+    lengths = [len(str(line.get_label())) for line in entries]
+    for num_columns in (3, 2):
+        longest = [max(column, default=0) for column in np.array_split(lengths, num_columns)]
+        if MARKER_WIDTH * num_columns + CHARACTER_WIDTH * sum(longest) <= width:
+            return num_columns
+    return 1
 
 
 def entry(label: str, **line: Any) -> Line2D:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Iterator
 from itertools import cycle
 
+import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -17,7 +18,7 @@ from reports.data.results import ReportedVariant, Results
 from reports.estimates.quality import ALL, MEAN
 from reports.estimates.rows import by_variant
 from reports.figures.axes import error_bars, readable_log, values
-from reports.figures.legends import by_family, variant_entries
+from reports.figures.legends import by_family, fitting_columns, variant_entries
 from reports.figures.style import INK, VariantStyle, variant_style
 
 CLIP = 10
@@ -25,6 +26,8 @@ CLIP = 10
 
 On a common axis a collapsed variant would press all others together.
 """
+LEGEND_ROWS, LEGEND_ROW_HEIGHT = 5, 0.165
+"""Rows of a legend that the figure has space for, and the inches that a further row adds."""
 
 
 def perplexity_by_depth(results: Results, perplexities: pd.DataFrame) -> Figure | None:
@@ -32,7 +35,7 @@ def perplexity_by_depth(results: Results, perplexities: pd.DataFrame) -> Figure 
     estimates = by_variant(perplexities[perplexities["text"] == ALL], "perplexity")
     if not estimates:
         return None
-    figure = Figure()
+    figure = _figure(results, estimates)
     axes = figure.subplots()
     readable_log(axes)
     limit = _upper_limit(results, estimates)
@@ -50,7 +53,7 @@ def accuracy_by_depth(results: Results, accuracies: pd.DataFrame) -> Figure | No
     if not shares:
         return None
     estimates = {name: share.map(lambda share: 100 * share) for name, share in shares.items()}
-    figure = Figure()
+    figure = _figure(results, estimates)
     axes = figure.subplots()
     chance = 100 * mean["chance"].iloc[0]
     axes.axhline(chance, color=INK, linestyle=":", linewidth=0.9)
@@ -67,6 +70,23 @@ def accuracy_by_depth(results: Results, accuracies: pd.DataFrame) -> Figure | No
     return figure
 
 
+def _figure(results: Results, names: Iterable[str]) -> Figure:
+    """An empty figure with the legend of the variants; a long legend makes it higher."""
+    width, height = mpl.rcParams["figure.figsize"]
+    entries = variant_entries(results.variants[name] for name in names)
+    num_columns = fitting_columns(entries, width)
+    num_rows = -(-len(entries) // num_columns)
+    figure = Figure(figsize=(width, height + LEGEND_ROW_HEIGHT * max(0, num_rows - LEGEND_ROWS)))
+    figure.legend(
+        handles=entries,
+        loc="outside lower center",
+        ncols=num_columns,
+        handletextpad=0.3,
+        columnspacing=1.2,
+    )
+    return figure
+
+
 def _upper_limit(results: Results, estimates: dict[str, Estimate]) -> float:
     """Where the axis ends and arrows begin; infinite where no variant is beyond CLIP."""
     of_cqil = [e.value for name, e in estimates.items() if results.variants[name].family == "cqil"]
@@ -78,7 +98,7 @@ def _upper_limit(results: Results, estimates: dict[str, Estimate]) -> float:
 def _draw_variants(
     axes: Axes, results: Results, estimates: dict[str, Estimate], limit: float
 ) -> None:
-    """Markers and arrows, deepest on the left, the line of dense, and the legend."""
+    """Markers and arrows, deepest on the left, and the line of dense."""
     variants = [results.variants[name] for name in estimates]
     # Every second value stands higher, so that neighbouring values do not overlap.
     heights = cycle((6, 28))
@@ -99,13 +119,6 @@ def _draw_variants(
     axes.set_xticks(sorted({variant.depth for variant in variants if variant.layers is None}))
     axes.invert_xaxis()
     axes.grid(axis="y")
-    axes.figure.legend(
-        handles=variant_entries(variants),
-        loc="outside lower center",
-        ncols=3,
-        handletextpad=0.3,
-        columnspacing=1.2,
-    )
 
 
 def _side_by_side(variants: Iterable[ReportedVariant]) -> Iterator[tuple[ReportedVariant, float]]:

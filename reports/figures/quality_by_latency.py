@@ -15,7 +15,7 @@ from reports.estimates.latency import decode_ratios
 from reports.estimates.quality import ALL, MEAN
 from reports.estimates.rows import by_variant
 from reports.figures.axes import error_bars, readable_log, values
-from reports.figures.legends import variant_entries
+from reports.figures.legends import fitting_columns, variant_entries
 from reports.figures.style import INK, VariantStyle, variant_style
 
 MAX_RATIO = 20
@@ -47,7 +47,8 @@ def quality_by_latency(
     if not measures:
         return None
     num_rows, num_columns = len(measures), len(times)
-    figure = Figure(figsize=(2.6 * max(2, num_columns), 0.9 + 2.3 * num_rows))
+    width = 2.6 * max(2, num_columns)
+    figure = Figure(figsize=(width, 0.9 + 2.3 * num_rows))
     grid = figure.subplots(num_rows, num_columns, sharex=True, sharey="row", squeeze=False)
     for panels, measure in zip(grid, measures, strict=True):
         for axes, of_backend in zip(panels, times.values(), strict=True):
@@ -64,7 +65,8 @@ def quality_by_latency(
         results.variants[n] for of_backend in times.values() for n in of_backend if n in scored
     ]
     entries = variant_entries(drawn)
-    figure.legend(handles=entries, loc="outside lower center", ncols=3, handletextpad=0.3)
+    ncols = fitting_columns(entries, width)
+    figure.legend(handles=entries, loc="outside lower center", ncols=ncols, handletextpad=0.3)
     return figure
 
 

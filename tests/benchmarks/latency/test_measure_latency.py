@@ -134,7 +134,7 @@ def test_a_grid_is_timed_workload_by_workload_and_other_modes_are_skipped_on_cpu
             assert result.reason.startswith("modes: compiled is timed on CUDA, but device is cpu")
             continue
         assert (result.status, list(map(len, result.samples))) == ("ok", [3] * 5)
-        assert (result.stopped, result.machine_state.before.gpus) == ("rounds", [])
+        assert (result.stop_reason, result.machine_state.before.gpus) == ("rounds", [])
     assert len({result.session for result in results}) == 1
     control = by_path["engine/b2-p6/dense-control.json"]
     dense = by_path["engine/b2-p6/dense.json"]

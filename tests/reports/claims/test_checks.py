@@ -12,8 +12,9 @@ from made_up_results import LAYERS, VARIANTS, MadeUpRun, write_json
 from benchmarks.results.measurements import MultipleChoiceResult, read_result, write_result
 from cqil.plan import kept_layers_plan, uniform_plan
 from reports.claims.checks import judge
+from reports.claims.evidence import ClaimEvidence, committed_benches
 from reports.claims.registry import load_publications
-from reports.claims.verdicts import ClaimEvidence, Verdict, committed_benches
+from reports.claims.verdicts import Verdict
 from reports.data.load_results import load_results
 from reports.estimates.estimates import Estimates
 
@@ -196,8 +197,8 @@ def test_groups_against_tensor_parallel(results, seconds, expected):
 
 def test_a_slow_base_inflates_the_cut(results):
     folder = results(GROUPS, (4,))
-    for path, seconds in (("engine", 5), ("transformers", 10)):
-        timed(folder, "dense", path, seconds)
+    for backend, seconds in (("engine", 5), ("transformers", 10)):
+        timed(folder, "dense", backend, seconds)
     timed(folder, "groups", "engine", 4)
     found = verdict(folder, "cqil-latency-base")
     assert found.verdict == CONFIRMED
@@ -210,15 +211,17 @@ def test_a_slow_base_inflates_the_cut(results):
     assert verdict(folder, "cqil-latency-base").verdict == NOT_TESTED
 
 
-def test_committed_benches_are_compared_arm_by_arm(results):
+def test_committed_benches_are_compared_system_by_system(results):
     loaded, benches = load_results(results(GROUPS, (4,))), committed_benches()
     claim = CLAIMS["slow-links-favour-groups"]
     found = judge(claim, ClaimEvidence(Estimates(loaded), CLAIMS, benches))
     assert found.verdict == CONFIRMED
     assert "benchmarks/history/2026" in found.sentence
-    back = claim.model_copy(update={"given": {"arms": claim.given["arms"][::-1]}})
+    back = claim.model_copy(update={"given": {"systems": claim.given["systems"][::-1]}})
     assert judge(back, ClaimEvidence(Estimates(loaded), CLAIMS, benches)).verdict == CONTRADICTED
-    mixed = claim.model_copy(update={"given": {"arms": ["cqil-p2", "tp2", "tp2-layer-parallel"]}})
+    mixed = claim.model_copy(
+        update={"given": {"systems": ["cqil-p2", "tp2", "tp2-layer-parallel"]}}
+    )
     assert judge(mixed, ClaimEvidence(Estimates(loaded), CLAIMS, benches)).verdict == UNDECIDED
     assert judge(claim, ClaimEvidence(Estimates(loaded), CLAIMS)).verdict == NOT_TESTED
 

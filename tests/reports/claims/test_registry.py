@@ -1,4 +1,4 @@
-"""The registry of claims: its files, its arithmetic, and its place in the report."""
+"""The files of claims, the arithmetic of claims, and claims in the report."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from reports.claims.section import MEANINGS, judged_claims, summary
 
 from reports.claims.checks import CHECKS, check_of, judge
+from reports.claims.evidence import ClaimEvidence
 from reports.claims.registry import CONFIDENCES, Claim, load_publications
-from reports.claims.verdicts import ClaimEvidence, Verdict
+from reports.claims.verdicts import MEANINGS, Verdict
 from reports.data.load_results import load_results
 from reports.estimates.estimates import Estimates
+from reports.page.sections.claims import judged_claims, verdict_counts
 
 CLAIMS = {claim.id: claim for work in load_publications() for claim in work.claims}
 
@@ -93,7 +94,11 @@ GOOD = {"id": "a-b", "statement": "It is so.", "source": "here", "confidence": "
 
 
 def works(tmp_path, *claims, name="one.yaml", **shared):
-    data = {"title": "T", "place": 1, "parts": [{"title": "P", **shared, "claims": list(claims)}]}
+    data = {
+        "title": "T",
+        "position": 1,
+        "parts": [{"title": "P", **shared, "claims": list(claims)}],
+    }
     (tmp_path / name).write_text(yaml.safe_dump(data))
     return load_publications(tmp_path)
 
@@ -142,8 +147,8 @@ def test_a_claim_takes_from_its_part_what_it_does_not_say(tmp_path):
         "derived",
         "too far",
     )
-    assert (first.machine_state.model, first.machine_state.batch) == ("M", 2)
-    assert (second.source, second.out_of_reach, second.machine_state.batch) == ("here", None, 1)
+    assert (first.conditions.model, first.conditions.batch) == ("M", 2)
+    assert (second.source, second.out_of_reach, second.conditions.batch) == ("here", None, 1)
 
 
 def test_unknown_checks_and_arguments_are_refused():
@@ -161,8 +166,8 @@ def test_unknown_checks_and_arguments_are_refused():
 
 def arithmetic():
     """Claims whose check reads plans and published numbers alone."""
-    module = "reports.claims.arithmetic"
-    return [c for c in CLAIMS.values() if c.check and CHECKS[c.check].__module__ == module]
+    modules = {"reports.claims.arithmetic", "reports.claims.published"}
+    return [c for c in CLAIMS.values() if c.check and CHECKS[c.check].__module__ in modules]
 
 
 def test_all_arithmetic_holds_but_the_digest():
@@ -186,7 +191,7 @@ def test_arithmetic_fails_on_other_values(claim):
 
 
 @pytest.mark.parametrize(
-    ("claim", "said"),
+    ("claim", "numbers"),
     [
         ("cqil-s12-e30-p2", "depth: 23 layers; ideal cut: 28.12 %"),
         ("cqil-s14-e30-p4", "depth: 20 layers; ideal cut: 37.50 %"),
@@ -200,8 +205,8 @@ def test_arithmetic_fails_on_other_values(claim):
         ("uls-two-rules", "first ratio: 5×"),
     ],
 )
-def test_arithmetic_by_hand(claim, said):
-    assert said in judge(CLAIMS[claim], ClaimEvidence(None, CLAIMS)).sentence
+def test_arithmetic_by_hand(claim, numbers):
+    assert numbers in judge(CLAIMS[claim], ClaimEvidence(None, CLAIMS)).sentence
 
 
 # --- the report
@@ -212,15 +217,15 @@ def test_every_verdict_has_a_meaning():
 
 
 def test_the_summary_counts_every_claim(folder):
-    section = judged_claims(Estimates(load_results(folder)))
-    counts = Counter(section.table.data["verdict"])
+    judged = judged_claims(Estimates(load_results(folder)))
+    counts = Counter(judged.table.data["verdict"])
     assert sum(counts.values()) == len(CLAIMS)
-    assert section.summary == summary([Verdict(v) for v in section.table.data["verdict"]])
-    assert f"Of {len(CLAIMS)} claims: " in section.summary
-    assert f"not seen {counts['not seen']}." in section.summary
-    assert sum(len(part.blocks[0].shown) for part in section.parts) == len(CLAIMS)
-    for verdict_ in counts:
-        assert f"{verdict_} {counts[verdict_]}" in section.summary
+    assert judged.summary == verdict_counts([Verdict(v) for v in judged.table.data["verdict"]])
+    assert f"Of {len(CLAIMS)} claims: " in judged.summary
+    assert f"not seen {counts['not seen']}." in judged.summary
+    assert sum(len(part.blocks[0].shown) for part in judged.parts) == len(CLAIMS)
+    for verdict, count in counts.items():
+        assert f"{verdict} {count}" in judged.summary
 
 
 def test_each_part_stands_on_the_page(html):
@@ -229,10 +234,7 @@ def test_each_part_stands_on_the_page(html):
             assert f"<summary>{work.title}: {part.title}</summary>" in html
 
 
-def test_the_table_is_written(folder):
-    from reports.page.page import write_report
-
-    write_report(folder, folder / "out")
-    text = (folder / "out" / "tables" / "claims.csv").read_text()
+def test_the_table_is_written(drawn_report):
+    text = (drawn_report / "tables" / "claims.csv").read_text()
     assert "cqil-33b-latency" in text
-    assert "| uls-b1-2x-unified" in (folder / "out" / "tables" / "claims.md").read_text()
+    assert "| uls-b1-2x-unified" in (drawn_report / "tables" / "claims.md").read_text()
