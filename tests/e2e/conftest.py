@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from project import ROOT
 
 PROFILE = ["--workflow-profile", "workflow/profiles/default", "--configfile", "config/smoke.yaml"]
@@ -27,9 +28,10 @@ def snakemake_smoke(*arguments: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def smoke() -> Path:
-    """Results of the finished run."""
-    snakemake_smoke()
+def smoke(tmp_path_factory) -> Path:
+    """Results of the finished run. Of several pytest workers one runs it, the others wait."""
+    with FileLock(tmp_path_factory.getbasetemp().parent / "smoke.lock"):
+        snakemake_smoke()
     return ROOT / "results" / "smoke"
 
 

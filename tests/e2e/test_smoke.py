@@ -29,7 +29,8 @@ def test_results_are_ok_and_follow_the_schema(smoke):
     files = [*smoke.glob("perplexity/*.json"), *smoke.glob("multiple_choice/*/*.json")]
     files += smoke.glob("latency/*/*/*.json")
     results = [read_result(path) for path in files]
-    # Perplexity, multiple choice, the engine on one device and on two ranks; dense twice, by Transformers.
+    # Perplexity, multiple choice, the engine on one device and on two ranks; dense twice, by
+    # Transformers.
     assert len(results) == 4 * 5 + 2
     on_ranks = [r for r in results if r.kind == "latency" and r.backend.name == "ranks-2"]
     assert {result.status for result in results if result not in on_ranks} == {"ok"}
@@ -45,7 +46,7 @@ def test_every_variant_is_scored_on_the_same_documents(smoke):
 
 def test_prompt_pass_of_skipping_is_the_dense_one(smoke):
     skipping, dense = (
-        read_result(smoke / "choices" / "zero-shot" / f"{name}.json")
+        read_result(smoke / "multiple_choice" / "zero-shot" / f"{name}.json")
         for name in ("uls-2x", "dense")
     )
     pairs = list(zip(skipping.samples, dense.samples, strict=True))

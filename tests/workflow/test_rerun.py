@@ -146,7 +146,7 @@ def test_one_methods_file_reruns_its_variants_alone(project):
 
 
 def test_the_cost_model_reruns_what_has_a_budget_alone(project):
-    old = '"""From a latency budget'
+    old = '"""The largest depth whose'
     with edited(project, "benchmarks/cost_model/depth_for_budget.py", old, f"# changed\n{old}"):
         again = measured(project)
     assert {variant for rule, variant in again if rule in ("variant", "perplexity")} == {"fast"}

@@ -128,5 +128,6 @@ def test_files_that_do_not_follow_the_schema_are_refused(changes, tmp_path):
 
 
 def test_committed_schemas_are_those_of_the_code():
+    folder = ROOT / "workflow" / "schemas"
     for name in ("result.schema.json", "probe.schema.json"):
-        assert json.loads((ROOT / "workflow" / "schemas" / name).read_text()) == json_schemas()[name]
+        assert json.loads((folder / name).read_text()) == json_schemas()[name]
