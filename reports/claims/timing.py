@@ -31,7 +31,7 @@ def realised_below_requested(evidence: ClaimEvidence, claim: Claim, method: str)
         speedup = _decode_ratio(evidence, (REFERENCE, ENGINE), (variant.name, ENGINE))
         if not math.isnan(speedup.value):
             names.append(variant.name)
-            what = f"{variant.name} asked for ×{requested:g}, got"
+            what = f"{variant.name} requested ×{requested:g}, realised"
             comparisons.append(Comparison(what, speedup, "lower", neutral=requested))
     where = evidence.where(evidence.machine(*names, kind="latency", backend=ENGINE))
     needs = f"latencies of dense and {method}"

@@ -22,7 +22,7 @@ from benchmarks.cost_model.break_even import FULL_DEPTH_METHODS, REMOVAL, latenc
 from benchmarks.cost_model.machine import Machine, presets
 from benchmarks.cost_model.model_shapes import SHAPES
 from benchmarks.cost_model.step_workload import StepWorkload
-from reports.figures.legends import entry
+from reports.figures.elements import entry
 from reports.figures.style import INK
 
 MACHINE = "h100-nvlink"

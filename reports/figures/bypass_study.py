@@ -15,8 +15,7 @@ from matplotlib.lines import Line2D
 from benchmarks.results.statistics import Estimate
 from reports.data.results import ReportedVariant, Results
 from reports.estimates.rows import by_variant
-from reports.figures.axes import error_bars, readable_log, values
-from reports.figures.legends import entry
+from reports.figures.elements import entry, error_bars, readable_log, values
 from reports.figures.style import INK, variant_style
 
 LINESTYLES = {"ffn": "-", "ffn+residual": "--"}

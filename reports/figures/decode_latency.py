@@ -16,8 +16,7 @@ from reports.data.measured_on import latency_machine
 from reports.data.results import Results
 from reports.estimates.quality_cost import QualityCost
 from reports.estimates.rows import by_variant
-from reports.figures.axes import error_bars, values
-from reports.figures.legends import backend_entries, entry
+from reports.figures.elements import backend_entries, entry, error_bars, values
 from reports.figures.style import INK, backend_line, family_colour
 
 

@@ -13,8 +13,7 @@ from matplotlib.figure import Figure
 from reports.data.measured_on import latency_machine
 from reports.data.results import Results
 from reports.estimates.pareto_front import pareto_front, pareto_points
-from reports.figures.axes import readable_log
-from reports.figures.legends import backend_entries, entry, family_entries
+from reports.figures.elements import backend_entries, entry, family_entries, readable_log
 from reports.figures.style import INK, backend_line, family_colour
 
 CLIP = 20

@@ -17,8 +17,14 @@ from reports.data.number_format import significant
 from reports.data.results import ReportedVariant, Results
 from reports.estimates.quality import ALL, MEAN
 from reports.estimates.rows import by_variant
-from reports.figures.axes import error_bars, readable_log, values
-from reports.figures.legends import by_family, fitting_columns, variant_entries
+from reports.figures.elements import (
+    by_family,
+    error_bars,
+    fitting_columns,
+    readable_log,
+    values,
+    variant_entries,
+)
 from reports.figures.style import INK, VariantStyle, variant_style
 
 CLIP = 10

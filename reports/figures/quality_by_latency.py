@@ -14,8 +14,13 @@ from reports.data.results import Results
 from reports.estimates.latency import decode_ratios
 from reports.estimates.quality import ALL, MEAN
 from reports.estimates.rows import by_variant
-from reports.figures.axes import error_bars, readable_log, values
-from reports.figures.legends import fitting_columns, variant_entries
+from reports.figures.elements import (
+    error_bars,
+    fitting_columns,
+    readable_log,
+    values,
+    variant_entries,
+)
 from reports.figures.style import INK, VariantStyle, variant_style
 
 MAX_RATIO = 20

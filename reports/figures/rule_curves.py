@@ -20,7 +20,7 @@ from reports.data.results import Results
 from reports.estimates.quality import ALL, MEAN
 from reports.estimates.rows import by_variant
 from reports.estimates.rule_curves import Curves, rule_curves
-from reports.figures.axes import error_bars, readable_log, values
+from reports.figures.elements import error_bars, readable_log, values
 from reports.figures.style import INK
 
 # Okabe and Ito's palette without its yellow, which is faint on white.

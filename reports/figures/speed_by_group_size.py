@@ -15,8 +15,7 @@ from reports.data.labels import bypass_mode
 from reports.data.measured_on import latency_machine
 from reports.data.results import Results
 from reports.estimates.latency import decode_ratios
-from reports.figures.axes import error_bars, values
-from reports.figures.legends import backend_entries, entry
+from reports.figures.elements import backend_entries, entry, error_bars, values
 from reports.figures.style import INK, backend_line, variant_style
 
 Times = dict[str, dict[str, Estimate]]

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from reports.data.results import Results
-from reports.figures.axes import readable_log
+from reports.figures.elements import readable_log
 from reports.figures.style import COLOURS
 
 

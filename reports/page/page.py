@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from functools import cached_property
@@ -63,7 +64,8 @@ def write_report(results: Path, out: Path) -> Path:
     """Draws the results of one folder into another; returns the path of the page."""
     report = Report(load_results(results))
     names, figures = report.figures.keys(), report.figures.values()
-    with ProcessPoolExecutor() as pool:
+    # Frozen objects cost a worker no time when it collects garbage.
+    with ProcessPoolExecutor(initializer=gc.freeze) as pool:
         elements = pool.map(draw_figure, figures, repeat(out / "figures"), names)
         svgs = dict(zip(names, elements, strict=True))
     for table in report.tables:

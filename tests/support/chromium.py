@@ -1,7 +1,7 @@
-"""A page in a real browser: headless Chromium, offline, at the size and in the scheme asked for.
+"""A page in headless Chromium: offline, at a given size, in a light or dark colour scheme.
 
-Nothing but a Chromium on PATH is needed: a probe is written into a copy of the page, and what it
-finds comes back as the text of an element of the dumped DOM.
+Only a Chromium on PATH is needed. A script looks into the page and writes what it observes into an
+element of the surrounding page, which Chromium then prints.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import subprocess
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PHONE, DESK = (390, 844), (1280, 900)
-# Chromium's own window cannot be narrower than 500 pixels: a frame is as narrow as it is told.
+"""Width and height of a screen, in pixels."""
+# Chromium's window cannot be narrower than 500 pixels, but a frame in it can.
 FRAME = """<!DOCTYPE html><meta name="color-scheme" content="light dark">
 <style>body{{margin:0}}iframe{{border:0;width:{width}px;height:{height}px}}</style>
-<iframe id="page"></iframe><pre id="found"></pre>
+<iframe id="page"></iframe><pre id="observed"></pre>
 <script>
-const page = document.getElementById("page"), errors = [];
+const page = document.getElementById("page");
 page.srcdoc = {page};
 page.onload = () => {{
   const inside = page.contentDocument, root = inside.documentElement;
@@ -34,7 +35,7 @@ page.onload = () => {{
   const silent = [...inside.querySelectorAll("[role=img], img")]
     .filter(e => !(e.getAttribute("aria-label") || e.alt)).length;
   const colour = getComputedStyle(inside.body);
-  document.getElementById("found").textContent = JSON.stringify({{
+  document.getElementById("observed").textContent = JSON.stringify({{
     overflow: root.scrollWidth - root.clientWidth, wide, fetched, dangling, silent,
     scrolled: scrolled.length, drawings: inside.querySelectorAll(".drawing svg").length,
     width: page.contentWindow.innerWidth, text: colour.color, ground: colour.backgroundColor,
@@ -43,29 +44,29 @@ page.onload = () => {{
 </script>"""
 
 
-def browser():
-    """None where there is none."""
+def browser_path():
+    """Path of Chromium; None where it is not installed."""
     return next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
-def ask(folder, page, size, dark=False):
-    """What the probe found, and what the browser's console said."""
+def observe(page, folder, size, dark=False):
+    """What the script observes in the page's HTML, and the lines of the browser's console."""
     width, height = size
     framed = folder / f"framed-{width}-{dark}.html"
     text = json.dumps(page).replace("</", "<\\/")
     framed.write_text(FRAME.format(width=width, height=height, page=text))
-    said = run(
+    done = _run(
         folder, dark, "--dump-dom", "--virtual-time-budget=5000", "--enable-logging=stderr",
         f"--window-size={max(width, 600)},{height}", framed.as_uri(),
     )  # fmt: skip
-    found = re.search(r'<pre id="found">(.*?)</pre>', said.stdout, re.DOTALL)
-    assert found, said.stderr
-    return json.loads(html.unescape(found[1])), re.findall(r"CONSOLE.*", said.stderr)
+    observed = re.search(r'<pre id="observed">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert observed, done.stderr
+    return json.loads(html.unescape(observed[1])), re.findall(r"CONSOLE.*", done.stderr)
 
 
-def run(folder, dark, *arguments):
+def _run(folder, dark, *arguments):
     command = [
-        browser(), "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+        browser_path(), "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
         "--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND",
         f"--user-data-dir={folder / 'profile'}",
         f"--blink-settings=preferredColorScheme={0 if dark else 1}",

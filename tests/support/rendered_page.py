@@ -1,4 +1,4 @@
-"""The report's page without its figures, for tests that look for words: a page takes no second."""
+"""The report's page without drawn figures, for tests that look for words or for what is shown."""
 
 from __future__ import annotations
 
@@ -16,4 +16,9 @@ from reports.page.section import Drawing
 def rendered_page(folder: Path) -> str:
     """The page's HTML. Every figure counts as drawn, and an empty element stands for it."""
     with patch.object(Drawing, "figure", True):
-        return Report(load_results(folder)).html(defaultdict(lambda: Markup("<svg></svg>")))
+        return laid_out_page(folder)
+
+
+def laid_out_page(folder: Path) -> str:
+    """The page's HTML. Figures are laid out but not saved, and an empty element stands for each."""
+    return Report(load_results(folder)).html(defaultdict(lambda: Markup("<svg></svg>")))

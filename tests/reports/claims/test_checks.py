@@ -111,16 +111,16 @@ SKIPPING = (
     ],
 )
 def test_directions_of_quality(results, claim, variants, losses, expected):
-    found = verdict(results(variants, losses), claim)
-    assert found.verdict == expected, found.sentence
+    finding = verdict(results(variants, losses), claim)
+    assert finding.verdict == expected, finding.sentence
     if expected == NOT_TESTED:
-        assert found.sentence.startswith("Needs ")
+        assert finding.sentence.startswith("Needs ")
     else:
-        assert "[" in found.sentence
-        assert "tiny (6 layers) on Imaginary CPU; device cpu" in found.sentence
+        assert "[" in finding.sentence
+        assert "tiny (6 layers) on Imaginary CPU; device cpu" in finding.sentence
 
 
-def test_laco_rules_that_agree_decide_nothing(results, monkeypatch):
+def test_laco_rules_that_agree_decide_nothing(results):
     folder = results(
         {
             "one": ("removal", "laco", {}, KEPT),
@@ -146,9 +146,9 @@ def test_accuracy_kept(results):
     assert verdict(folder, "lp-keeps-accuracy", speedup=2).verdict == CONFIRMED
     assert verdict(folder, "lp-keeps-accuracy", speedup=2, share=1).verdict == UNDECIDED
     wrong_everywhere(folder, "lp")
-    found = verdict(folder, "lp-keeps-accuracy", speedup=2)
-    assert found.verdict == CONTRADICTED
-    assert "lp keeps 0.0 [" in found.sentence
+    finding = verdict(folder, "lp-keeps-accuracy", speedup=2)
+    assert finding.verdict == CONTRADICTED
+    assert "lp keeps 0.0 [" in finding.sentence
 
 
 def timed(folder, name, backend, seconds):
@@ -168,9 +168,9 @@ def test_realised_speedup(results, seconds, expected):
     folder = results({"skip": SKIPPING}, (9,))
     timed(folder, "dense", "engine", 6)
     timed(folder, "skip", "engine", seconds)
-    found = verdict(folder, "uls-realised-below-requested")
-    assert found.verdict == expected
-    assert f"asked for ×2, got ×{6 / seconds:.2f}" in found.sentence
+    finding = verdict(folder, "uls-realised-below-requested")
+    assert finding.verdict == expected
+    assert f"requested ×2, realised ×{6 / seconds:.2f}" in finding.sentence
 
 
 def test_realised_speedup_needs_latencies(results):
@@ -186,9 +186,9 @@ def test_groups_against_tensor_parallel(results, seconds, expected):
     folder = results(GROUPS, (4,))
     timed(folder, "dense", "ranks-2", 3)
     timed(folder, "groups", "ranks-2", seconds)
-    found = verdict(folder, "cqil-beside-tensor-parallel")
-    assert found.verdict == expected
-    assert "2 ranks of 1 of 4 threads" in found.sentence
+    finding = verdict(folder, "cqil-beside-tensor-parallel")
+    assert finding.verdict == expected
+    assert "2 ranks of 1 of 4 threads" in finding.sentence
     assert verdict(folder, "cqil-within-tensor-parallel").verdict == NOT_TESTED
     assert (
         verdict(folder, "cqil-beside-tensor-parallel", tensor_parallel_size=2).verdict == NOT_TESTED
@@ -200,9 +200,9 @@ def test_a_slow_base_inflates_the_cut(results):
     for backend, seconds in (("engine", 5), ("transformers", 10)):
         timed(folder, "dense", backend, seconds)
     timed(folder, "groups", "engine", 4)
-    found = verdict(folder, "cqil-latency-base")
-    assert found.verdict == CONFIRMED
-    assert "groups cuts 60.0 [60.0, 60.0] % of the slow base and 20.0" in found.sentence
+    finding = verdict(folder, "cqil-latency-base")
+    assert finding.verdict == CONFIRMED
+    assert "groups cuts 60.0 [60.0, 60.0] % of the slow base and 20.0" in finding.sentence
     timed(folder, "dense", "transformers", 4)
     assert verdict(folder, "cqil-latency-base").verdict == CONTRADICTED
     timed(folder, "dense", "transformers", 5)
@@ -214,9 +214,9 @@ def test_a_slow_base_inflates_the_cut(results):
 def test_committed_benches_are_compared_system_by_system(results):
     loaded, benches = load_results(results(GROUPS, (4,))), committed_benches()
     claim = CLAIMS["slow-links-favour-groups"]
-    found = judge(claim, ClaimEvidence(Estimates(loaded), CLAIMS, benches))
-    assert found.verdict == CONFIRMED
-    assert "benchmarks/history/2026" in found.sentence
+    finding = judge(claim, ClaimEvidence(Estimates(loaded), CLAIMS, benches))
+    assert finding.verdict == CONFIRMED
+    assert "benchmarks/history/2026" in finding.sentence
     back = claim.model_copy(update={"given": {"systems": claim.given["systems"][::-1]}})
     assert judge(back, ClaimEvidence(Estimates(loaded), CLAIMS, benches)).verdict == CONTRADICTED
     mixed = claim.model_copy(
@@ -284,9 +284,9 @@ def accuracy_claim(folder, low, model="tiny", tasks=None):
 
 
 def test_accuracy_of_the_claims_own_model(folder):
-    found = accuracy_claim(folder, "33.3")
-    assert found.verdict == Verdict.REPRODUCED
-    assert "SciQ 33.3 [" in found.sentence
+    finding = accuracy_claim(folder, "33.3")
+    assert finding.verdict == Verdict.REPRODUCED
+    assert "SciQ 33.3 [" in finding.sentence
     assert accuracy_claim(folder, "99.9").verdict == Verdict.NOT_REPRODUCED
     assert "this run is of tiny" in accuracy_claim(folder, "33.3", model="other").sentence
     assert accuracy_claim(folder, "33.3", tasks={"SciQ": "piqa"}).verdict == NOT_TESTED
@@ -294,13 +294,13 @@ def test_accuracy_of_the_claims_own_model(folder):
 
 def test_latency_cut_of_the_claims_own_model(results):
     folder = results(GROUPS, (4,))
-    own = {"model": "tiny", "slug": PAIRS.slug, "ranks": 2, "hardware": "Imaginary"}
+    given = {"model": "tiny", "slug": PAIRS.slug, "ranks": 2, "hardware": "Imaginary"}
     timed(folder, "dense", "engine", 1000)
     timed(folder, "groups", "ranks-2", 738)
-    assert verdict(folder, "cqil-readme-p2-latency", **own).verdict == Verdict.REPRODUCED
+    assert verdict(folder, "cqil-readme-p2-latency", **given).verdict == Verdict.REPRODUCED
     timed(folder, "groups", "ranks-2", 500)
-    assert verdict(folder, "cqil-readme-p2-latency", **own).verdict == Verdict.NOT_REPRODUCED
-    elsewhere = verdict(folder, "cqil-readme-p2-latency", **own | {"hardware": "A100"})
+    assert verdict(folder, "cqil-readme-p2-latency", **given).verdict == Verdict.NOT_REPRODUCED
+    elsewhere = verdict(folder, "cqil-readme-p2-latency", **given | {"hardware": "A100"})
     assert elsewhere.verdict == NOT_TESTED
     assert "taken on Imaginary CPU" in elsewhere.sentence
-    assert verdict(folder, "cqil-readme-p2-latency", **own | {"ranks": 4}).verdict == NOT_TESTED
+    assert verdict(folder, "cqil-readme-p2-latency", **given | {"ranks": 4}).verdict == NOT_TESTED

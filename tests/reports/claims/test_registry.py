@@ -137,10 +137,15 @@ def test_ids_are_unique_over_files(tmp_path):
 
 
 def test_a_claim_takes_from_its_part_what_it_does_not_say(tmp_path):
-    own = {"id": "own", "statement": "S.", "source": "elsewhere", "conditions": {"batch": 2}}
+    complete = {
+        "id": "complete",
+        "statement": "S.",
+        "source": "elsewhere",
+        "conditions": {"batch": 2},
+    }
     tested = {"id": "tested", "statement": "S.", "check": "plan"}
     shared = {"confidence": "derived", "source": "here", "out_of_reach": "too far"}
-    (work,) = works(tmp_path, own, tested, conditions={"model": "M", "batch": 1}, **shared)
+    (work,) = works(tmp_path, complete, tested, conditions={"model": "M", "batch": 1}, **shared)
     first, second = work.claims
     assert (first.source, first.confidence, first.out_of_reach) == (
         "elsewhere",

@@ -1,4 +1,6 @@
-"""Rules as curves: one line a rule over its depths, and what the search gains at equal depth."""
+"""Rules as curves: one line for each rule, and what the search gains at equal depth."""
+
+from __future__ import annotations
 
 import re
 from dataclasses import replace
@@ -10,8 +12,10 @@ from made_up_results import LAYERS, VARIANTS, MadeUpRun
 from cqil.plan import kept_layers_plan, uniform_plan
 from reports.data.load_results import load_results
 from reports.estimates.estimates import Estimates
-from reports.figures import rule_curves
+from reports.estimates.rule_curves import rule_curves
+from reports.figures.rule_curves import rule_panels
 from reports.page.sections import quality, rules
+from reports.tables.rules import curves_table
 
 RULES = {
     "uniform-5": ("cqil", "uniform", {"group_size": 2}, uniform_plan(LAYERS, 2, 4, 2)),
@@ -40,10 +44,10 @@ def results(tmp_path):
 
 
 def test_a_line_is_a_rule_that_was_measured_at_two_depths(results):
-    found = rule_curves.rule_curves(results)
-    assert set(found["cqil"]) == {"uniform p=2", "dynamic"}
-    assert found["cqil"]["dynamic"] == {5: "dynamic-5", 4: "dynamic-4"}
-    assert set(found["removal"]) == {"sleb"}
+    families = rule_curves(results)
+    assert set(families["cqil"]) == {"uniform p=2", "dynamic"}
+    assert families["cqil"]["dynamic"] == {5: "dynamic-5", 4: "dynamic-4"}
+    assert set(families["removal"]) == {"sleb"}
 
 
 def test_the_search_is_compared_with_the_best_of_each_kind_at_its_depth(results):
@@ -64,24 +68,24 @@ def test_findings_count_the_depths_at_which_the_search_is_better(results):
     assert "Dynamic programming is better than the best removal rule at 2 of 2 depths." in findings
 
 
-def test_where_the_search_is_worse_the_sums_that_misled_it_are_said(results):
-    alone = {"grouped": [[9.0, 1.0, 0.1, 1.0, 0.1]], "dropped": []}
-    results.variants["dynamic-4"] = replace(results.variants["dynamic-4"], search=alone)
+def test_where_the_search_is_worse_the_sums_that_misled_it_are_named(results):
+    costs = {"grouped": [[9.0, 1.0, 0.1, 1.0, 0.1]], "dropped": []}
+    results.variants["dynamic-4"] = replace(results.variants["dynamic-4"], search=costs)
     findings = dict(rules.section(results, Estimates(results)).findings)
-    said = findings["Dynamic programming is better than the best uniform rule at 1 of 2 depths."]
-    assert "depth 4: summed 0.20 against 2.00, measured 0.60 against 0.40 nats" in said
+    numbers = findings["Dynamic programming is better than the best uniform rule at 1 of 2 depths."]
+    assert "depth 4: summed 0.20 against 2.00, measured 0.60 against 0.40 nats" in numbers
     removal = findings["Dynamic programming is better than the best removal rule at 2 of 2 depths."]
     assert "summed" not in removal
 
 
 def test_one_table_holds_perplexity_and_accuracy_with_its_error(results):
     estimates = Estimates(results)
-    table = rule_curves.curves_table(results, estimates.perplexities, estimates.accuracies)
+    table = curves_table(results, estimates.perplexities, estimates.accuracies)
     row = table.shown.set_index("rule").loc["dynamic"]
     assert re.fullmatch(r"29\.9 \[27\.\d, 33\.\d\]; 36\.7 ± \d+\.\d %", row["depth 5"])
 
     assert table.data.set_index("rule").loc["sleb", "depth 4"].value > 90
-    drawn = rule_curves.rule_panels(results, estimates.perplexities, estimates.accuracies)
+    drawn = rule_panels(results, estimates.perplexities, estimates.accuracies)
     assert len(drawn.axes) == 2 * 2
 
 

@@ -6,24 +6,24 @@ import chromium
 import pytest
 
 pytestmark = pytest.mark.skipif(
-    chromium.browser() is None, reason="no Chromium on PATH (Debian: apt-get install chromium)"
+    chromium.browser_path() is None, reason="no Chromium on PATH (Debian: apt-get install chromium)"
 )
 
 
 @pytest.mark.parametrize(("size", "dark"), [(chromium.PHONE, False), (chromium.DESK, True)])
 def test_page_fits_fetches_nothing_and_names_its_figures(html, tmp_path, size, dark):
-    found, console = chromium.ask(tmp_path, html, size, dark)
-    assert found["width"] == size[0]
-    assert found["overflow"] == 0
-    assert found["wide"] == found["fetched"] == found["dangling"] == console == []
-    assert found["silent"] == 0
-    assert found["drawings"] == html.count("<svg")
-    assert found["scrolled"] > 0 or size == chromium.DESK
+    observed, console = chromium.observe(html, tmp_path, size, dark)
+    assert observed["width"] == size[0]
+    assert observed["overflow"] == 0
+    assert observed["wide"] == observed["fetched"] == observed["dangling"] == console == []
+    assert observed["silent"] == 0
+    assert observed["drawings"] == html.count("<svg")
+    assert observed["scrolled"] > 0 or size == chromium.DESK
 
 
 def test_the_reader_s_scheme_is_followed(html, tmp_path):
-    light, _ = chromium.ask(tmp_path, html, chromium.PHONE)
-    dark, _ = chromium.ask(tmp_path, html, chromium.PHONE, dark=True)
+    light, _ = chromium.observe(html, tmp_path, chromium.PHONE)
+    dark, _ = chromium.observe(html, tmp_path, chromium.PHONE, dark=True)
     assert (light["text"], light["ground"]) == ("rgb(27, 31, 36)", "rgb(255, 255, 255)")
     assert (dark["text"], dark["ground"]) == ("rgb(227, 231, 235)", "rgb(20, 24, 28)")
 
@@ -34,10 +34,10 @@ def test_faults_are_found(html, tmp_path):
         "<script>console.error('a fault')</script><img alt='x' src='http://example.invalid/x.png'>"
     )
     broken = html.replace("</main>", f"{faults}</main>")
-    found, console = chromium.ask(tmp_path, broken, chromium.PHONE)
-    assert found["overflow"] > 0
-    assert found["wide"]
-    assert found["dangling"] == ["#nowhere"]
-    assert found["silent"] == 1
-    assert found["fetched"] == ["http://example.invalid/x.png"]
+    observed, console = chromium.observe(broken, tmp_path, chromium.PHONE)
+    assert observed["overflow"] > 0
+    assert observed["wide"]
+    assert observed["dangling"] == ["#nowhere"]
+    assert observed["silent"] == 1
+    assert observed["fetched"] == ["http://example.invalid/x.png"]
     assert any("a fault" in line for line in console)
