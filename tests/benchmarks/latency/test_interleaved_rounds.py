@@ -95,7 +95,8 @@ def test_the_budget_ends_rounds_but_never_before_the_minimum(monkeypatch, budget
 
 def test_the_last_round_is_not_checked():
     work = Workload(new_tokens=2, rounds=MIN_ROUNDS, precision=0.05)
-    assert run_interleaved(made_up_runners(1e-4), PROMPT, work, 0, REFERENCES).stop_reason == "rounds"
+    timed = run_interleaved(made_up_runners(1e-4), PROMPT, work, 0, REFERENCES)
+    assert timed.stop_reason == "rounds"
 
 
 @pytest.mark.parametrize("precision", [None, 0.1])
