@@ -35,10 +35,11 @@ RESULTS = f"results/{RUN.name}"
 MODEL = f"resources/models/{RUN.model_folder}"
 
 
-
 def files_of(*kinds):
     """Result files of these kinds that the run makes."""
-    return [f"{RESULTS}/{target.path}" for target in RECORD.targets if target.kind in kinds]
+    return [
+        f"{RESULTS}/{target.path}" for target in RECORD.targets if target.kind in kinds
+    ]
 
 
 ACCURACY = files_of("perplexity", "multiple_choice", "generation")
@@ -105,7 +106,11 @@ def evidence(wildcards):
 
 def budget_modules(options):
     """What a variant's depth depends on beside its method."""
-    return ["benchmarks.cost_model.depth_for_budget"] if "latency_budget" in options else []
+    return (
+        ["benchmarks.cost_model.depth_for_budget"]
+        if "latency_budget" in options
+        else []
+    )
 
 
 def probe_file(options):
