@@ -27,7 +27,7 @@ def machines(results: Results) -> list[str]:
     """Each distinct machine with the kinds of results that were measured on it."""
     kinds_by_machine: dict[str, set[str]] = {}
     for record in results.measured:
-        kinds_by_machine.setdefault(machine(record), set()).add(record.kind)
+        kinds_by_machine.setdefault(machine(record), set()).add(record.kind.replace("_", " "))
     return [f"{', '.join(sorted(kinds))}: {name}" for name, kinds in kinds_by_machine.items()]
 
 

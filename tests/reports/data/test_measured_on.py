@@ -27,7 +27,7 @@ def test_a_machine_is_its_chips_device_and_threads():
 
 def test_machines_are_listed_with_what_was_measured_on_them(results):
     one_device, ranks = machines(results)
-    assert one_device.startswith("latency, multiple_choice, perplexity: Imaginary CPU; device cpu")
+    assert one_device.startswith("latency, multiple choice, perplexity: Imaginary CPU; device cpu")
     assert ranks.startswith("latency: Imaginary CPU; device cpu, 2 ranks")
 
 
