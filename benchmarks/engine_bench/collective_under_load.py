@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 import torch.distributed as dist
 
-from benchmarks.latency.rank_engines import rank_engine
+from benchmarks.latency.rank_engines import rank_engine, slowest_rank
 from cqil.engine import Engine
 from cqil.engine.layers.ladder_runner import stage_runners
 from cqil.engine.layers.stage_runner import StageRunner
@@ -38,14 +38,9 @@ def collective_cost_under_load(
 ) -> list[float]:
     """Seconds of one collective by round, between the ranks of the engine under `key`."""
     by_rank: list[TimesPerMessage] = workers.run(_time_messages, key, prompt_BT, rounds)
-    slowest_with = _slowest([times.with_messages for times in by_rank])
-    slowest_without = _slowest([times.without_messages for times in by_rank])
+    slowest_with = slowest_rank([times.with_messages for times in by_rank])
+    slowest_without = slowest_rank([times.without_messages for times in by_rank])
     return [with_ - without for with_, without in zip(slowest_with, slowest_without, strict=True)]
-
-
-def _slowest(times_by_rank: list[list[float]]) -> list[float]:
-    """The time of the slowest rank, by round."""
-    return [max(times) for times in zip(*times_by_rank, strict=True)]
 
 
 @torch.inference_mode()

@@ -20,7 +20,6 @@ from benchmarks.engine_bench.systems import (
     System,
     engine_systems,
 )
-from benchmarks.latency.backends.engine import PROCESS_GROUP_BACKENDS
 from benchmarks.latency.engine_spec import EngineSpec
 from benchmarks.latency.interleaved_rounds import random_prompt, run_interleaved
 from benchmarks.latency.rank_engines import RankUsage
@@ -42,6 +41,7 @@ from benchmarks.results.provenance import provenance
 from benchmarks.results.schema import Model
 from benchmarks.runtime.device import Runtime, device_count
 from benchmarks.runtime.machine_monitor import MachineMonitor
+from cqil.engine.options import PROCESS_GROUP_BACKENDS
 from cqil.engine.parallel.communication_ledger import CommunicationLedger
 from cqil.engine.parallel.worker_group import WorkerGroup
 from cqil.plan import dense_plan

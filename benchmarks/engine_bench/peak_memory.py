@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
-from benchmarks.latency.backends.engine import PROCESS_GROUP_BACKENDS
 from benchmarks.latency.engine_spec import EngineSpec
+from cqil.engine.options import PROCESS_GROUP_BACKENDS
 from cqil.engine.parallel.worker_group import WorkerGroup
 from cqil.engine.step_clock import step_times
 from cqil.modeling.checkpoints import read_config

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from statistics import fmean
 
-import torch
-
 from cqil.engine import Engine
 from cqil.engine.options import EngineOptions
+from cqil.engine.parallel.worker_process import rank_device
 from cqil.engine.weights.safetensors_reader import DTYPES
 from cqil.plan import LayerPlan
 from cqil.plan.schedule import Schedule
@@ -27,12 +26,11 @@ class EngineSpec:
 
     def load(self, rank: int = 0) -> Engine:
         """The engine of one rank, on that rank's device."""
-        device = f"cuda:{torch.cuda.current_device()}" if self.device == "cuda" else self.device
         return Engine.load(
             self.path,
             self.plan,
             dtype=DTYPES[self.dtype],
-            device=device,
+            device=rank_device(self.device),
             rank=rank,
             options=self.options,
         )

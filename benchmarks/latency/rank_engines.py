@@ -5,6 +5,7 @@ Shape suffixes: B sequences, T tokens.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -48,6 +49,11 @@ def load_rank(rank: int, key: str, spec: EngineSpec) -> None:
 def time_rank(rank: int, key: str, prompt_BT: torch.Tensor, new_tokens: int) -> list[float]:
     """Seconds of the prefill and of each decode step on this rank."""
     return step_times(_ENGINES[key], prompt_BT, new_tokens)
+
+
+def slowest_rank(times_by_rank: Sequence[Sequence[float]]) -> list[float]:
+    """The time of the slowest rank, step by step or round by round."""
+    return [max(times) for times in zip(*times_by_rank, strict=True)]
 
 
 def count_rank(rank: int, key: str, prompt_BT: torch.Tensor) -> RankUsage:

@@ -15,7 +15,13 @@ import torch
 from transformers import LlamaForCausalLM, StoppingCriteria, StoppingCriteriaList
 
 from benchmarks.latency.engine_spec import EngineSpec
-from benchmarks.latency.rank_engines import RankUsage, count_rank, load_rank, time_rank
+from benchmarks.latency.rank_engines import (
+    RankUsage,
+    count_rank,
+    load_rank,
+    slowest_rank,
+    time_rank,
+)
 from cqil.engine import Engine
 from cqil.engine.parallel.worker_group import WorkerGroup
 from cqil.engine.step_clock import StepClock, step_times
@@ -98,8 +104,7 @@ class MultiRankRunner:
 
     def run(self, prompt_BT: torch.Tensor, new_tokens: int) -> list[float]:
         """Seconds of the prefill and of each decode step, on the slowest rank."""
-        times_by_rank = self.workers.run(time_rank, self.key, prompt_BT, new_tokens)
-        return [max(step) for step in zip(*times_by_rank, strict=True)]
+        return slowest_rank(self.workers.run(time_rank, self.key, prompt_BT, new_tokens))
 
     def layers_run(self, new_tokens: int) -> float | None:
         """Mean layers of the decode steps; None for a single plan."""

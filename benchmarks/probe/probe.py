@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import Any, Literal, TypeVar
 
 from benchmarks.cost_model.model_shapes import ModelShape, shape_named
-from benchmarks.latency.backends.engine import PROCESS_GROUP_BACKENDS
+from benchmarks.latency.rank_engines import slowest_rank
 from benchmarks.probe.compute_times import time_launches, time_throughputs
 from benchmarks.probe.decode_times import load_engines, time_decode_steps
 from benchmarks.probe.message_times import LOAD_ONLY, time_messages
@@ -25,9 +25,9 @@ from benchmarks.results.probe_record import (
     ThroughputTimes,
 )
 from benchmarks.results.provenance import provenance
-from benchmarks.runtime.device import Runtime, device_count
-from benchmarks.runtime.errors import UnavailableError
+from benchmarks.runtime.device import Runtime, check_ranks, device_count
 from benchmarks.runtime.progress import Progress
+from cqil.engine.options import PROCESS_GROUP_BACKENDS
 from cqil.engine.parallel.worker_group import WorkerGroup
 from cqil.plan import LayerPlan, dense_plan, uniform_plan
 
@@ -88,14 +88,9 @@ def _default_shape(device_type: str) -> ModelShape:
 
 def _world_sizes(ranks: list[int] | None, device_type: str) -> list[int]:
     """One, and the requested numbers of ranks. Raises UnavailableError for too many ranks."""
-    available = device_count(device_type)
-    counts = ranks if ranks is not None else [2] * (available >= 2)
+    counts = ranks if ranks is not None else [2] * (device_count(device_type) >= 2)
     for count in counts:
-        if count > available:
-            unit = "CUDA devices" if device_type == "cuda" else "CPU cores"
-            raise UnavailableError(
-                f"ranks: {count}, but this machine has {available} {unit}; use fewer"
-            )
+        check_ranks(count, device_type)
     return sorted({1, *counts})
 
 
@@ -190,8 +185,5 @@ def _launches(
 def _slowest(times_by_rank: Sequence[Mapping[Name, Times]]) -> dict[Name, Times]:
     """The times of the slowest rank, by round."""
     return {
-        name: [
-            max(seconds) for seconds in zip(*(times[name] for times in times_by_rank), strict=True)
-        ]
-        for name in times_by_rank[0]
+        name: slowest_rank([times[name] for times in times_by_rank]) for name in times_by_rank[0]
     }

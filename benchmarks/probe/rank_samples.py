@@ -10,6 +10,7 @@ import torch
 import torch.distributed as dist
 
 from cqil.engine.cuda_graph import capture_cuda_graph
+from cqil.engine.parallel.worker_process import rank_device
 from cqil.engine.step_clock import synchronized_time
 from cqil.engine.weights.safetensors_reader import DTYPES
 
@@ -70,9 +71,7 @@ class ProbeDevice:
     @property
     def torch_device(self) -> torch.device:
         """The device of this rank."""
-        if self.device == "cuda":
-            return torch.device("cuda", torch.cuda.current_device())
-        return torch.device(self.device)
+        return torch.device(rank_device(self.device))
 
     @property
     def torch_dtype(self) -> torch.dtype:

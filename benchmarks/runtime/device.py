@@ -33,3 +33,12 @@ class Runtime:
 def device_count(device: str) -> int:
     """Number of ranks that this machine can run at the same time: CUDA devices, or cores."""
     return torch.cuda.device_count() if device == "cuda" else hardware().cores
+
+
+def check_ranks(ranks: int, device: str) -> None:
+    """Raises UnavailableError where this machine cannot run so many ranks at the same time."""
+    if ranks > (available := device_count(device)):
+        unit = "CUDA devices" if device == "cuda" else "CPU cores"
+        raise UnavailableError(
+            f"ranks: {ranks}, but this machine has {available} {unit}; use fewer"
+        )

@@ -10,9 +10,9 @@ from transformers import AutoTokenizer
 
 from cqil.cli.cpu_name import cpu_name
 from cqil.engine import Engine
-from cqil.engine.options import EngineOptions
+from cqil.engine.options import PROCESS_GROUP_BACKENDS, EngineOptions
 from cqil.engine.parallel.worker_group import WorkerGroup
-from cqil.engine.parallel.worker_process import ProcessGroupBackend, join_process_group
+from cqil.engine.parallel.worker_process import join_process_group, rank_device
 from cqil.engine.throughput import GenerationSpeed, copy_bandwidth, time_generation
 from cqil.engine.weights.checkpoint_checks import check_checkpoint
 from cqil.engine.weights.safetensors_reader import DTYPES
@@ -87,9 +87,9 @@ def _resolved(request: GenerationRequest) -> GenerationRequest:
 
 
 def _answers(request: GenerationRequest, ids: list[int]) -> list[_RankAnswer]:
-    backend: ProcessGroupBackend = "nccl" if request.device == "cuda" else "gloo"
     if request.world_size == 1:
         return [_generate(0, request, ids)]
+    backend = PROCESS_GROUP_BACKENDS[request.device]
     if "RANK" in os.environ:  # torchrun has started the ranks
         return [_generate(join_process_group(backend), request, ids)]
     assert request.threads is not None
@@ -100,7 +100,7 @@ def _answers(request: GenerationRequest, ids: list[int]) -> list[_RankAnswer]:
 def _generate(rank: int, request: GenerationRequest, ids: list[int]) -> _RankAnswer:
     assert request.threads is not None
     torch.set_num_threads(request.threads)
-    device = request.device if request.device == "cpu" else f"cuda:{torch.cuda.current_device()}"
+    device = rank_device(request.device)
     engine = Engine.load(
         request.path,
         request.plan,

@@ -10,6 +10,9 @@ from cqil.plan.early_exit_rule import EarlyExitRule
 
 ExecutionMode = Literal["eager", "cuda_graph", "compiled"]
 CommunicatorName = Literal["default", "star", "symm_mem", "none"]
+ProcessGroupBackend = Literal["gloo", "nccl"]
+PROCESS_GROUP_BACKENDS: dict[str, ProcessGroupBackend] = {"cpu": "gloo", "cuda": "nccl"}
+"""Type of device -> library that ranks communicate with."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from benchmarks.results.measurements import LatencyResult, Result
+from cqil.engine.options import PROCESS_GROUP_BACKENDS
 from reports.data.results import Results
-
-COLLECTIVE_LIBRARIES = {"cpu": "gloo", "cuda": "nccl"}
-"""What ranks communicate over, by device."""
 
 
 def machine(record: Result) -> str:
@@ -64,4 +62,4 @@ def _ranks(record: LatencyResult) -> str:
         return ""
     threads = f"{provenance.threads} thread{'s' if provenance.threads > 1 else ''}"
     parts = f"processes of {threads} each" if provenance.device == "cpu" else "one GPU each"
-    return f"{ranks} ranks: {parts}, linked by {COLLECTIVE_LIBRARIES[provenance.device]}."
+    return f"{ranks} ranks: {parts}, linked by {PROCESS_GROUP_BACKENDS[provenance.device]}."

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from benchmarks.config.sections import ExecutionMode, LatencySection
 from benchmarks.latency.backends.backend import Backend, TimingResources
 from benchmarks.runtime.errors import UnavailableError
+from cqil.engine.options import PROCESS_GROUP_BACKENDS, check_early_exit
 from cqil.engine.parallel.layout import ONE_DEVICE, Layout
 from cqil.plan import LayerPlan
 
@@ -19,10 +20,7 @@ if TYPE_CHECKING:
     from benchmarks.latency.engine_spec import EngineSpec
     from benchmarks.latency.runners import TimedRunner
     from benchmarks.models.variants import Variant
-    from cqil.engine.parallel.worker_process import ProcessGroupBackend
 
-PROCESS_GROUP_BACKENDS: dict[str, ProcessGroupBackend] = {"cpu": "gloo", "cuda": "nccl"}
-"""Device -> library that ranks communicate with."""
 MODE_LABELS = {"cuda_graph": "in a CUDA graph", "compiled": "compiled"}
 """Mode of execution -> how labels describe it."""
 
@@ -64,18 +62,13 @@ class EngineBackend(Backend):
 
     def check(self, variant: Variant, device: str) -> None:
         """Raises UnavailableError where mode, ranks, layout or early exit cannot be had."""
-        from benchmarks.runtime.device import device_count
-        from cqil.engine.options import check_early_exit
+        from benchmarks.runtime.device import check_ranks
 
         if self.mode != "eager" and device != "cuda":
             raise UnavailableError(
                 f"modes: {self.mode} is timed on CUDA, but device is {device}; use eager"
             )
-        if self.ranks > (available := device_count(device)):
-            unit = "CUDA devices" if device == "cuda" else "CPU cores"
-            raise UnavailableError(
-                f"ranks: {self.ranks}, but this machine has {available} {unit}; use fewer"
-            )
+        check_ranks(self.ranks, device)
         try:
             check_early_exit(variant.early_exit, self.layout(variant), self.mode)
         except ValueError as error:

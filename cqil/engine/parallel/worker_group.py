@@ -23,8 +23,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from cqil.engine.options import ProcessGroupBackend
 from cqil.engine.parallel.worker_process import (
-    ProcessGroupBackend,
     WorkerReply,
     WorkerSettings,
     join_as_worker,

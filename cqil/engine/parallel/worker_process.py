@@ -19,11 +19,12 @@ from typing import Any, Literal
 import torch
 import torch.distributed as dist
 
+from cqil.engine.options import ProcessGroupBackend
+
 PEER_LOST_WORDS = ("gloo", "nccl", "connection", "timed out", "timeout")
 """Words in the errors that a rank meets because another rank is gone."""
 PR_SET_PDEATHSIG = 1
 """Option of Linux's prctl: the signal that a process gets when its parent ends."""
-ProcessGroupBackend = Literal["gloo", "nccl"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,11 @@ def join_process_group(backend: ProcessGroupBackend, timeout_s: float = 120) -> 
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     dist.init_process_group(backend, timeout=timedelta(seconds=timeout_s))
     return rank
+
+
+def rank_device(device_type: str) -> str:
+    """`cpu`, or the CUDA device of this process, by its number."""
+    return f"cuda:{torch.cuda.current_device()}" if device_type == "cuda" else device_type
 
 
 def join_as_worker(rank: int, backend: ProcessGroupBackend, timeout_s: float) -> None:
