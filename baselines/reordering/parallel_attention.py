@@ -24,7 +24,12 @@ class ParallelAttention(Method):
 
     def plan(self, evidence: Evidence) -> LayerPlan:
         check_layer_range(self.start, self.end, evidence.num_layers)
-        singles = dense_stages(evidence.num_layers)
-        halves = tuple((f"{n}.attn", f"{n}.mlp") for n in range(self.start, self.end))
-        groups: Stages = (*singles[: self.start], *halves, *singles[self.end :])
-        return LayerPlan(num_layers=evidence.num_layers, groups=groups)
+        return parallel_attention_plan(evidence.num_layers, self.start, self.end)
+
+
+def parallel_attention_plan(num_layers: int, start: int, end: int) -> LayerPlan:
+    """Attention beside the MLP in each of the layers [start, end)."""
+    singles = dense_stages(num_layers)
+    halves = tuple((f"{n}.attn", f"{n}.mlp") for n in range(start, end))
+    groups: Stages = (*singles[:start], *halves, *singles[end:])
+    return LayerPlan(num_layers=num_layers, groups=groups)

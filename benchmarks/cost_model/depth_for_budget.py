@@ -12,7 +12,7 @@ from benchmarks.config.latency_budget import LatencyBudget, budget_of
 from benchmarks.cost_model.machine import Machine, load_machine
 from benchmarks.cost_model.model_shapes import ModelShape
 from benchmarks.cost_model.step_time import dense_s, predict_step
-from benchmarks.cost_model.step_workload import StepWorkload
+from benchmarks.cost_model.step_workload import StepWorkload, itemsize_of
 from benchmarks.results.files import read_json
 from cqil.engine.parallel.layout import Layout
 from cqil.plan import LayerPlan, kept_layers_plan, uniform_plan
@@ -58,7 +58,7 @@ def _fit(options: dict[str, Any], budget: LatencyBudget, manifest: dict[str, Any
             group_parallel_size=budget.group_parallel_size,
             tensor_parallel_size=budget.tensor_parallel_size,
         ),
-        work=StepWorkload(itemsize=4 if budget.dtype == "float32" else 2),
+        work=StepWorkload(itemsize=itemsize_of(budget.dtype)),
     )
 
 

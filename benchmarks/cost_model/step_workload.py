@@ -27,5 +27,10 @@ class StepWorkload:
         return self.context if self.phase == "prefill" else 1
 
 
+def itemsize_of(dtype: str) -> int:
+    """Bytes of an element of float32, bfloat16 or float16."""
+    return 4 if dtype == "float32" else 2
+
+
 ONE_TOKEN = StepWorkload()
 """One decoded token in 16 bits after a short prompt."""

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import yaml
 
+from baselines.reordering.parallel_attention import parallel_attention_plan
 from benchmarks.cost_model.machine import Machine, load_machine
 from benchmarks.cost_model.model_shapes import SHAPES, ModelShape
 from benchmarks.cost_model.rates import ANY
 from benchmarks.cost_model.step_time import Prediction, predict_step, step_bytes
-from benchmarks.cost_model.step_workload import StepWorkload
+from benchmarks.cost_model.step_workload import StepWorkload, itemsize_of
 from benchmarks.results.engine_bench_record import EngineBench
 from benchmarks.results.statistics import phase_times
 from cqil.engine.parallel.layout import Layout
@@ -104,7 +105,7 @@ def _tokens_per_s(
     """Predicted tokens per second of all sequences, with the time of the prompt included."""
     shape, layout = SHAPES[row["model"]], Layout(tensor_parallel_size=ranks)
     plan = (
-        _parallel_attention_plan(shape.layers)
+        parallel_attention_plan(shape.layers, 0, shape.layers)
         if row["how"] == "parallel"
         else dense_plan(shape.layers)
     )
@@ -118,12 +119,6 @@ def _tokens_per_s(
         for count, work in ((1, prompt), (table["new"], token))
     )
     return row["batch"] * table["new"] / seconds
-
-
-def _parallel_attention_plan(layers: int) -> LayerPlan:
-    """Attention beside the MLP of each layer, as in PaLM."""
-    groups = tuple((f"{layer}.attn", f"{layer}.mlp") for layer in range(layers))
-    return LayerPlan(num_layers=layers, groups=groups)
 
 
 def _seconds(prediction: Prediction, how: str) -> float:
@@ -178,7 +173,7 @@ def measured_rows(bench: EngineBench, shape: ModelShape, machine: Machine) -> It
     work = StepWorkload(
         batch=bench.workload["batch"],
         context=bench.workload["prompt_tokens"] + bench.workload["new_tokens"] // 2,
-        itemsize=4 if bench.provenance.dtype == "float32" else 2,
+        itemsize=itemsize_of(bench.provenance.dtype),
     )
     for system in bench.systems:
         if system.runs != "engine" or system.communicator not in ("default", "none"):

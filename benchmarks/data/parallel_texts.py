@@ -5,7 +5,6 @@ They are read from a pinned wheel or from a user's file, and written as JSON lin
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import re
@@ -22,8 +21,7 @@ from benchmarks.config.generation_tasks import (
     FileDataset,
     WheelDataset,
 )
-from benchmarks.data.texts import read_documents
-from benchmarks.results.files import write_atomically
+from benchmarks.data.texts import read_documents, text_digest, write_documents
 
 SourceReference = tuple[str, str]
 """(source, reference)."""
@@ -45,7 +43,7 @@ def write_examples(name: str, origin: Path, out: Path) -> None:
         words = source.split()
         if task.words is None or task.words[0] <= len(words) <= task.words[1]:
             text = " ".join(words[: task.first_words])
-            digest = hashlib.sha256(text.encode()).hexdigest()
+            digest = text_digest(text)
             is_fewshot = task.shots > 0 and int(digest[:8], 16) % FEWSHOT_ONE_IN == 0
             part = "examples" if is_fewshot else "evaluation"
             row = {"sha256": digest, "part": part, "source": text, "reference": reference.strip()}
@@ -54,8 +52,7 @@ def write_examples(name: str, origin: Path, out: Path) -> None:
         raise ValueError(
             f"{origin}: has no examples for {name}; correct {GENERATION_FILE.name} or the file"
         )
-    lines = (json.dumps(rows[digest]) for digest in sorted(rows))
-    write_atomically(out, "\n".join(lines) + "\n")
+    write_documents(out, rows.values())
 
 
 def scored_examples(name: str, path: Path, documents: int | None) -> list[dict[str, str]]:

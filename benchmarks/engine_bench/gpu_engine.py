@@ -11,7 +11,6 @@ setting whose file exists is not run again.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
 
@@ -19,12 +18,12 @@ import torch
 
 from benchmarks.engine_bench.gpu_measurement import KeptModel, measure_setting
 from benchmarks.engine_bench.gpu_settings import SIZES, gpu_settings
+from benchmarks.results.files import write_json
 
 
 def main() -> None:
     """Measures the settings of the chosen sizes until time is up."""
     arguments = _arguments()
-    arguments.out.mkdir(parents=True, exist_ok=True)
     deadline, kept = time.monotonic() + arguments.seconds, KeptModel(arguments.device)
     for setting in gpu_settings(arguments.sizes, arguments.device):
         path = arguments.out / f"{setting.name}.json"
@@ -34,9 +33,7 @@ def main() -> None:
             print(f"time is up before {setting.name}; run the same command again")
             return
         result = measure_setting(setting, kept)
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(result) + "\n")
-        partial.rename(path)
+        write_json(path, result, compact=True)
         print(f"{setting.name}: {1e3 * result['median_s']:.3f} ms", flush=True)
 
 

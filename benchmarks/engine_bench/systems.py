@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from baselines.reordering.parallel_attention import parallel_attention_plan
+from benchmarks.results.engine_bench_record import NO_COMMUNICATION
 from cqil.engine.options import EngineOptions
 from cqil.engine.parallel.layout import Layout, UngroupedLayers
 from cqil.plan import LayerPlan, dense_plan, uniform_plan
 
-NO_COMMUNICATION = "-no-communication"
-"""Ends the name of a system that computes like another one, but sends no messages."""
 TRANSFORMERS = "transformers-generate"
 """`generate` of Transformers with the dense model."""
 GROUP_PARALLEL = Layout(group_parallel_size=2)
@@ -47,7 +47,7 @@ def engine_systems(num_layers: int) -> dict[str, System]:
         "cqil-p2-shard": System(pairs, _group_parallel("shard")),
         **_over_communicators("tp2", dense, TENSOR_PARALLEL),
         "tp2-layer-parallel": System(two_way, tp2),
-        "tp2-parallel-attention": System(_parallel_attention(num_layers), tp2),
+        "tp2-parallel-attention": System(parallel_attention_plan(num_layers, 0, num_layers), tp2),
         "tp2-ladder": System(ladder, tp2),
     }
 
@@ -74,9 +74,3 @@ def _groups_of_four(num_layers: int) -> LayerPlan:
     start = num_layers // 4
     end = min(num_layers, start + -(-num_layers // 8) * 4)
     return uniform_plan(num_layers, start, end, 4)
-
-
-def _parallel_attention(num_layers: int) -> LayerPlan:
-    """Attention and MLP of each layer run at the same time, as in PaLM (arXiv 2204.02311)."""
-    groups = tuple((f"{layer}.attn", f"{layer}.mlp") for layer in range(num_layers))
-    return LayerPlan(num_layers=num_layers, groups=groups)

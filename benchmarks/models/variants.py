@@ -39,7 +39,7 @@ class Variant:
             "plan": self.plan.to_dict(),
             "slug": self.plan.slug,
             "early_exit": None if self.early_exit is None else self.early_exit.to_dict(),
-            "model": Model(**{key: self.manifest[key] for key in Model.model_fields}),
+            "model": Model.of_manifest(self.manifest),
         }
 
 

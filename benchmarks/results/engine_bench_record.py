@@ -10,6 +10,8 @@ from pydantic import Field
 from benchmarks.results.read_record import read_record
 from benchmarks.results.schema import MachineState, Model, Provenance, Schema
 
+NO_COMMUNICATION = "-no-communication"
+"""Ends the name of a system that computes like another one, but sends no messages."""
 CountedMessage = tuple[str, int, int, int]
 """(kind, ranks that take part, bytes, count)."""
 

@@ -24,6 +24,11 @@ class Model(Schema):
     num_layers: int
     note: str = Field(description="What a reader must know about these weights; may be empty")
 
+    @classmethod
+    def of_manifest(cls, manifest: dict[str, Any]) -> Model:
+        """The model of a manifest, which says more: where the checkpoint lies."""
+        return cls(**{key: manifest[key] for key in cls.model_fields})
+
 
 class Hardware(Schema):
     """The machine; null is what its system does not report."""

@@ -6,8 +6,6 @@ part lie in a folder beside the manifest, so that a run that was interrupted res
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -17,9 +15,10 @@ from typing import Any
 from benchmarks.config.latency_budget import LATENCY_BUDGET
 from benchmarks.config.run_config import parse_method
 from benchmarks.cost_model.depth_for_budget import resolve_depth
+from benchmarks.data.texts import text_digest, write_documents
 from benchmarks.models.prepare_model import prepare_model
 from benchmarks.models.variants import write_variant
-from benchmarks.results.files import read_json, sha256_file, write_atomically, write_json
+from benchmarks.results.files import read_json, sha256_file, write_json
 from benchmarks.runtime.device import Runtime
 from benchmarks.search.calibration import write_search, write_similarity
 from cqil.plan import LayerPlan
@@ -117,11 +116,10 @@ def _document_file(path: Path, folder: Path) -> Path:
         return path
     rows = []
     for document in _split_text(path.read_text(encoding="utf-8")):
-        digest = hashlib.sha256(document.encode()).hexdigest()
+        digest = text_digest(document)
         rows.append({"sha256": digest, "part": "calibration", "text": document})
     out = folder / f"{path.stem}.jsonl"
-    lines = [json.dumps(row) for row in sorted(rows, key=lambda row: row["sha256"])]
-    write_atomically(out, "\n".join(lines) + "\n")
+    write_documents(out, rows)
     return out
 
 

@@ -28,7 +28,7 @@ LOGITS_CHUNK = 512
 
 
 class EarlyExitHooks:
-    """While it is entered, whatever passes the decode stages is decoded under `exits`."""
+    """While it is entered, whatever passes the decode stages is decoded under `early_exit`."""
 
     def __init__(self, model: PlannedLlamaForCausalLM, early_exit: EarlyExitRule) -> None:
         self.model, self.early_exit = model, early_exit

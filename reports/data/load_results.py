@@ -90,7 +90,7 @@ def _read_variants(folder: Path, names: list[str]) -> tuple[dict[str, ReportedVa
             early_exit=data.get("early_exit"),
             search=data.get("search"),
         )
-        model = Model(**{key: data["model"][key] for key in Model.model_fields})
+        model = Model.of_manifest(data["model"])
         common = common or model
         if model != common:
             raise ValueError(f"{path}: of another model than the others; run the workflow again")

@@ -9,10 +9,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from benchmarks.results.engine_bench_record import BenchSystem, EngineBench
+from benchmarks.results.engine_bench_record import NO_COMMUNICATION, BenchSystem, EngineBench
 from benchmarks.results.statistics import phase_times
 
-NO_COMMUNICATION = "-no-communication"
 STEP_PARTS = ("computing", "messages", "waiting")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from benchmarks.results.files import written_aside
 from reports.figures.style import INK, paper
 
 FILE_METADATA: dict[str, dict[str, Any]] = {"png": {}, "pdf": {"CreationDate": None}}
@@ -24,13 +25,11 @@ def draw_figure(figure: Figure, folder: Path, name: str) -> Markup:
 
 def write_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Writes PNG and PDF; returns their paths. Each is complete before it takes its name."""
-    folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for file_format, metadata in FILE_METADATA.items():
-        path, partial = folder / f"{name}.{file_format}", folder / f".{name}.{file_format}"
-        with paper(keep_layout=True):
-            figure.savefig(partial, format=file_format, metadata=metadata)
-        partial.replace(path)
+        path = folder / f"{name}.{file_format}"
+        with written_aside(path) as aside, paper(keep_layout=True):
+            figure.savefig(aside, format=file_format, metadata=metadata)
         paths.append(path)
     return paths
 

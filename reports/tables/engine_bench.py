@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from benchmarks.results.engine_bench_record import EngineBench
+from benchmarks.results.engine_bench_record import NO_COMMUNICATION, EngineBench
 from benchmarks.results.statistics import Bootstrap
 from reports.data.number_format import with_interval
-from reports.estimates.engine_bench import NO_COMMUNICATION, decode_seconds, message_count
+from reports.estimates.engine_bench import decode_seconds, message_count
 
 COMPARISONS = [
     ("engine over generate of Transformers, dense", "transformers-generate", "engine-dense"),
