@@ -16,7 +16,7 @@ from reports.claims.verdicts import Comparison, Finding, Verdict, judge_directio
 from reports.data import number_format
 from reports.data.labels import bypass_mode
 from reports.data.results import ReportedVariant
-from reports.estimates.comparisons import removal_at_same_depth, scored_variants
+from reports.estimates.comparisons import scored_variants
 from reports.estimates.quality import MEAN, perplexity_ratio
 
 VariantPairs = Sequence[tuple[ReportedVariant, ReportedVariant]]
@@ -25,7 +25,7 @@ VariantPairs = Sequence[tuple[ReportedVariant, ReportedVariant]]
 
 def grouping_beats_removal(evidence: ClaimEvidence, claim: Claim, method: str) -> Finding:
     """Perplexity of every removal over that of the method's plain groups of the same depth."""
-    table, variants = removal_at_same_depth(evidence.results), evidence.results.variants
+    table, variants = evidence.estimates.removal, evidence.results.variants
     pairs = [
         (variants[removal], variants[grouped])
         for removal, grouped in zip(table["removal"], table["grouped"], strict=True)

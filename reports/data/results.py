@@ -13,12 +13,16 @@ from benchmarks.config.sections import AA_CONTROL, REFERENCE
 from benchmarks.results.engine_bench_record import EngineBench
 from benchmarks.results.measurements import LatencyResult, Result
 from benchmarks.results.schema import BackendRecord, Model, RunRecord
+from benchmarks.results.statistics import phase_times
 from cqil.methods.evidence import LayerSimilarity
 from cqil.methods.method import Look
 from cqil.plan import LayerPlan
 
 ENGINE = "engine"
 """The backend of the engine on one device in eager mode."""
+
+PhaseSeconds = dict[str, np.ndarray]
+"""Phase -> [rounds] seconds."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +126,14 @@ class Results:
             columns = (rows[name].to_numpy(float) for name in ("tokens", "bytes", "nll"))
             windows.setdefault(variant, {})[text] = ScoredWindows(*columns)
         return windows
+
+    @cached_property
+    def rounds(self) -> dict[tuple[str, str, str], PhaseSeconds]:
+        """(variant, backend, workload) -> the seconds of its rounds."""
+        return {
+            key: phase_times(rows.pivot(index="round", columns="step", values="seconds").to_numpy())
+            for key, rows in self.latency.groupby(["variant", "backend", "workload"], sort=False)
+        }
 
     def timed_depth(self, variant: str, backend: str = ENGINE) -> float:
         """Mean layers of a timed decode step; the variant's depth where it was not timed."""

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pandas as pd
 
 from benchmarks.config.sections import AA_CONTROL, REFERENCE
-from benchmarks.results.statistics import NO_ESTIMATE, PHASES, Estimate, phase_times
-from reports.data.results import Results
+from benchmarks.results.statistics import NO_ESTIMATE, PHASES, Estimate
+from reports.data.results import PhaseSeconds, Results
 from reports.estimates.quality import bootstrap_of
 from reports.estimates.rows import by_variant
 from reports.estimates.series_flags import series_flags
 
 COLUMNS = ["variant", "backend", "workload", "phase", "rounds", "milliseconds", "ratio", "flags"]
-PhaseSeconds = dict[str, np.ndarray]
-"""Phase -> [rounds] seconds."""
 RoundSeconds = dict[tuple[str, str], PhaseSeconds]
 """(variant, backend) -> the seconds of its rounds."""
 
@@ -27,7 +24,7 @@ def latency_estimates(results: Results) -> pd.DataFrame:
     Ratios are to dense on one device in the same mode, whose rounds ran interleaved with these.
     `flags` are those of `series_flags`.
     """
-    series, bootstrap = _series(results.latency), bootstrap_of(results)
+    series, bootstrap = results.rounds, bootstrap_of(results)
     rows = []
     for (variant, backend, workload), seconds in series.items():
         dense = series.get((REFERENCE, results.backends[backend].reference, workload))
@@ -42,17 +39,16 @@ def latency_estimates(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _series(samples: pd.DataFrame) -> dict[tuple[str, str, str], PhaseSeconds]:
-    """(variant, backend, workload) -> phase -> [rounds] seconds."""
-    return {
-        key: phase_times(rows.pivot(index="round", columns="step", values="seconds").to_numpy())
-        for key, rows in samples.groupby(["variant", "backend", "workload"], sort=False)
-    }
-
-
 def aa_rows(latencies: pd.DataFrame) -> pd.DataFrame:
     """Rows of the A/A control: dense, timed a second time."""
     return latencies[latencies["variant"] == AA_CONTROL]
+
+
+def decode_rows(results: Results, latencies: pd.DataFrame) -> pd.DataFrame:
+    """Decode times of the run's variants that have a ratio to dense."""
+    has_ratio = latencies["ratio"].map(lambda ratio: not math.isnan(ratio.value))
+    is_variant = latencies["variant"].isin(list(results.variants))
+    return latencies[(latencies["phase"] == "decode") & has_ratio & is_variant]
 
 
 def decode_ratios(
@@ -62,10 +58,7 @@ def decode_ratios(
 
     Backends that run dense only are left out, and so are variants and backends without a ratio.
     """
-    has_ratio = latencies["ratio"].map(lambda ratio: not math.isnan(ratio.value))
-    is_variant = latencies["variant"].isin(list(results.variants))
-    is_decode = (latencies["phase"] == "decode") & (latencies["workload"] == workload)
-    decode = latencies[is_decode & is_variant & has_ratio]
+    decode = decode_rows(results, latencies[latencies["workload"] == workload])
     ratios = {
         name: by_variant(decode[decode["backend"] == name], "ratio")
         for name, backend in results.backends.items()
@@ -76,6 +69,8 @@ def decode_ratios(
 
 def round_seconds(results: Results) -> RoundSeconds:
     """The first workload of the run; its rounds ran interleaved, so they are paired."""
-    first_workload = results.latency["workload"].isin(results.workloads[:1])
-    series = _series(results.latency[first_workload])
-    return {(variant, backend): seconds for (variant, backend, _), seconds in series.items()}
+    return {
+        (variant, backend): seconds
+        for (variant, backend, workload), seconds in results.rounds.items()
+        if workload in results.workloads[:1]
+    }

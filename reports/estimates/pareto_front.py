@@ -7,8 +7,7 @@ import math
 import pandas as pd
 
 from reports.data.results import Results
-from reports.estimates.quality import ALL
-from reports.estimates.rows import by_variant
+from reports.estimates.quality import over_all_texts
 
 COLUMNS = ["variant", "backend", "latency", "resources", "quality"]
 
@@ -21,7 +20,7 @@ def pareto_points(
     `latency` is time, `resources` is time by ranks, `quality` is perplexity, NaN where it was not
     measured. Backends that run dense only are left out: they are other programs, not variants.
     """
-    ratios = by_variant(perplexities[perplexities["text"] == ALL], "ratio")
+    ratios = over_all_texts(perplexities, "ratio")
     qualities = {variant: ratio.value for variant, ratio in ratios.items()}
     rows = []
     for row in latencies[latencies["phase"] == "decode"].to_dict("records"):

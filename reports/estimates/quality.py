@@ -21,6 +21,7 @@ from benchmarks.results.statistics import (
 )
 from reports.data.results import Results, ScoredWindows
 from reports.estimates.mcnemar import mcnemar
+from reports.estimates.rows import by_variant
 
 ALL = "all texts"
 MEAN = "mean over tasks"
@@ -80,6 +81,17 @@ def perplexity_ratio(results: Results, variant: str, other: str, text: str = ALL
     tokens = [windows.tokens for windows in strata]
     nll = [a.nll - b.nll for a, b in zip(strata, others, strict=True)]
     return exp_estimate(bootstrap_of(results).ratio_of_sums(nll, tokens))
+
+
+def over_all_texts(perplexities: pd.DataFrame, column: str) -> dict[str, Estimate]:
+    """Variant -> its `perplexity` or `ratio` over all texts together."""
+    return by_variant(perplexities[perplexities["text"] == ALL], column)
+
+
+def mean_accuracies(accuracies: pd.DataFrame) -> dict[str, Estimate]:
+    """Variant -> its mean accuracy over tasks, in percent."""
+    shares = by_variant(accuracies[accuracies["task"] == MEAN], "headline")
+    return {name: share.map(lambda share: 100 * share) for name, share in shares.items()}
 
 
 def _strata(results: Results, variant: str, text: str) -> list[ScoredWindows]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -14,6 +13,7 @@ from benchmarks.results.statistics import Estimate
 from reports.data.labels import NO_ACCURACY
 from reports.data.measured_on import latency_machine
 from reports.data.results import Results
+from reports.estimates.latency import decode_rows
 from reports.estimates.quality_cost import QualityCost
 from reports.estimates.rows import by_variant
 from reports.figures.elements import backend_entries, entry, error_bars, values
@@ -27,7 +27,7 @@ def latency_figure(
 
     The grey bar is what the depth alone gives. A variant whose quality is not known is hollow.
     """
-    decode = _decode_rows(results, latencies)
+    decode = decode_rows(results, latencies)
     if decode.empty:
         return None
     names = [name for name in results.variants if name in set(decode["variant"])]
@@ -46,13 +46,6 @@ def latency_figure(
     all_known = all(quality[name].is_known for name in names)
     _add_legend(figure, results, backends, all_known)
     return figure
-
-
-def _decode_rows(results: Results, latencies: pd.DataFrame) -> pd.DataFrame:
-    """Decode times of the run's variants that have a ratio to dense."""
-    has_ratio = latencies["ratio"].map(lambda ratio: not math.isnan(ratio.value))
-    is_variant = latencies["variant"].isin(list(results.variants))
-    return latencies[(latencies["phase"] == "decode") & has_ratio & is_variant]
 
 
 def _draw_panel(

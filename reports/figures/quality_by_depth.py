@@ -15,8 +15,7 @@ from benchmarks.config.sections import REFERENCE
 from benchmarks.results.statistics import Estimate
 from reports.data.number_format import significant
 from reports.data.results import ReportedVariant, Results
-from reports.estimates.quality import ALL, MEAN
-from reports.estimates.rows import by_variant
+from reports.estimates.quality import MEAN, mean_accuracies, over_all_texts
 from reports.figures.elements import (
     by_family,
     error_bars,
@@ -38,7 +37,7 @@ LEGEND_ROWS, LEGEND_ROW_HEIGHT = 5, 0.165
 
 def perplexity_by_depth(results: Results, perplexities: pd.DataFrame) -> Figure | None:
     """Perplexity over all texts on a logarithmic axis; the dashed line is dense."""
-    estimates = by_variant(perplexities[perplexities["text"] == ALL], "perplexity")
+    estimates = over_all_texts(perplexities, "perplexity")
     if not estimates:
         return None
     figure = _figure(results, estimates)
@@ -54,14 +53,12 @@ def perplexity_by_depth(results: Results, perplexities: pd.DataFrame) -> Figure 
 
 def accuracy_by_depth(results: Results, accuracies: pd.DataFrame) -> Figure | None:
     """Mean over tasks in percent; the dashed line is dense, the dotted line is guessing."""
-    mean = accuracies[accuracies["task"] == MEAN]
-    shares = by_variant(mean, "headline")
-    if not shares:
+    estimates = mean_accuracies(accuracies)
+    if not estimates:
         return None
-    estimates = {name: share.map(lambda share: 100 * share) for name, share in shares.items()}
     figure = _figure(results, estimates)
     axes = figure.subplots()
-    chance = 100 * mean["chance"].iloc[0]
+    chance = 100 * accuracies.loc[accuracies["task"] == MEAN, "chance"].iloc[0]
     axes.axhline(chance, color=INK, linestyle=":", linewidth=0.9)
     _draw_variants(axes, results, estimates, math.inf)
     axes.annotate(

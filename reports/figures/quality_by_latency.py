@@ -12,8 +12,7 @@ from benchmarks.config.sections import REFERENCE
 from benchmarks.results.statistics import Estimate
 from reports.data.results import Results
 from reports.estimates.latency import decode_ratios
-from reports.estimates.quality import ALL, MEAN
-from reports.estimates.rows import by_variant
+from reports.estimates.quality import mean_accuracies, over_all_texts
 from reports.figures.elements import (
     error_bars,
     fitting_columns,
@@ -76,13 +75,11 @@ def quality_by_latency(
 
 
 def _measures(perplexities: pd.DataFrame, accuracies: pd.DataFrame) -> list[Measure]:
-    ratios = by_variant(perplexities[perplexities["text"] == ALL], "ratio")
+    ratios = over_all_texts(perplexities, "ratio")
     kept = {name: ratio for name, ratio in ratios.items() if ratio.value <= MAX_RATIO}
-    shares = by_variant(accuracies[accuracies["task"] == MEAN], "headline")
-    percent = {name: share.map(lambda share: 100 * share) for name, share in shares.items()}
     return [
         Measure("Perplexity / dense (log)", kept, is_log=True),
-        Measure("Mean accuracy, %", percent, is_log=False),
+        Measure("Mean accuracy, %", mean_accuracies(accuracies), is_log=False),
     ]
 
 

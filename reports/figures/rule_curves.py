@@ -17,8 +17,7 @@ from benchmarks.config.sections import REFERENCE
 from benchmarks.results.statistics import Estimate
 from reports.data.labels import family_name
 from reports.data.results import Results
-from reports.estimates.quality import ALL, MEAN
-from reports.estimates.rows import by_variant
+from reports.estimates.quality import mean_accuracies, over_all_texts
 from reports.estimates.rule_curves import Curves, rule_curves
 from reports.figures.elements import error_bars, readable_log, values
 from reports.figures.style import INK
@@ -64,12 +63,10 @@ def rule_panels(
 
 def _quality_rows(perplexities: pd.DataFrame, accuracies: pd.DataFrame) -> list[QualityRow]:
     """Perplexity over all texts, and mean accuracy in percent where it was measured."""
-    perplexity = by_variant(perplexities[perplexities["text"] == ALL], "perplexity")
-    shares = by_variant(accuracies[accuracies["task"] == MEAN], "headline")
-    percent = {name: share.map(lambda share: 100 * share) for name, share in shares.items()}
+    perplexity = over_all_texts(perplexities, "perplexity")
     rows = [QualityRow("Perplexity, lower is better (log scale)", perplexity)]
-    if percent:
-        rows.append(QualityRow("Mean accuracy over tasks, %", percent))
+    if percents := mean_accuracies(accuracies):
+        rows.append(QualityRow("Mean accuracy over tasks, %", percents))
     return rows
 
 

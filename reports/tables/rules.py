@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from benchmarks.results.statistics import NO_ESTIMATE
+from benchmarks.results.statistics import NO_ESTIMATE, Estimate
 from reports.data.labels import family_name
 from reports.data.number_format import against, times, with_error, with_interval
 from reports.data.results import Results
-from reports.estimates.quality import ALL, MEAN
-from reports.estimates.rows import by_variant
+from reports.estimates.quality import MEAN, over_all_texts
 from reports.estimates.rule_curves import rule_curves
 from reports.tables.table import Table
 
@@ -23,6 +22,7 @@ def curves_table(results: Results, perplexities: pd.DataFrame, accuracies: pd.Da
         {depth for rules in families.values() for by_depth in rules.values() for depth in by_depth},
         reverse=True,
     )
+    pooled, means = over_all_texts(perplexities, "perplexity"), _means(accuracies)
     data, shown = [], []
     for family, rules in families.items():
         for rule, variant_by_depth in rules.items():
@@ -30,7 +30,7 @@ def curves_table(results: Results, perplexities: pd.DataFrame, accuracies: pd.Da
             texts: dict[str, object] = dict(numbers)
             for depth in depths:
                 head, name = f"depth {depth:g}", variant_by_depth.get(depth, "")
-                of_depth, text = _depth_cell(head, name, perplexities, accuracies)
+                of_depth, text = _depth_cell(head, pooled.get(name), means.get(name))
                 numbers |= of_depth
                 texts[head] = text
             data.append(numbers)
@@ -43,17 +43,21 @@ def curves_table(results: Results, perplexities: pd.DataFrame, accuracies: pd.Da
     return Table("rules", title, pd.DataFrame(data), pd.DataFrame(shown), note)
 
 
+def _means(accuracies: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    """Variant -> its mean accuracy over tasks, as a share, and the standard error."""
+    means = accuracies[accuracies["task"] == MEAN]
+    shares = (headline.value for headline in means["headline"])
+    return dict(zip(means["variant"], zip(shares, means["headline_se"], strict=True), strict=True))
+
+
 def _depth_cell(
-    head: str, variant: str, perplexities: pd.DataFrame, accuracies: pd.DataFrame
+    head: str, perplexity: Estimate | None, accuracy: tuple[float, float] | None
 ) -> tuple[dict[str, object], str]:
-    """Numbers for the CSV, and the text, of one rule at one depth; "" is a rule without one."""
-    perplexity = by_variant(perplexities[perplexities["text"] == ALL], "perplexity").get(variant)
+    """Numbers for the CSV, and the text, of one rule at one depth; None is not measured."""
     numbers: dict[str, object] = {head: perplexity or NO_ESTIMATE}
     text = "–" if perplexity is None else with_interval(perplexity)
-    means = accuracies[accuracies["task"] == MEAN].set_index("variant")
-    if variant in means.index:
-        share = means.loc[variant, "headline"].value
-        error = means.loc[variant, "headline_se"]
+    if accuracy is not None:
+        share, error = accuracy
         numbers |= {f"{head}: accuracy": share, f"{head}: standard error": error}
         text = f"{text}; {with_error(share, error)} %"
     return numbers, text

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cqil.engine.parallel.layout import Layout, Ranks, Shard
 from cqil.plan import LayerPlan
@@ -54,21 +55,37 @@ class RankStage:
         return self.dataflow.all_mlps_read_the_sum and not self.sends and not self.receives
 
 
+RankStages = tuple[RankStage | None, ...]
+"""One rank's stages in order; None where the rank is idle."""
+
+
 def stages_of_rank(
     plans: Sequence[LayerPlan], layout: Layout, rank: int
-) -> tuple[list[RankStage | None], list[list[RankStage | None]]]:
+) -> tuple[RankStages, list[RankStages]]:
     """The rank's stages for the prompt, and for decoding under each plan; None where it is idle.
 
     All plans share one cache, so a layer stays on the rank that the first plan gives it to. Raises
     ValueError where a stage has more members than `group_parallel_size`, where a layer would move
     to another rank, and where a ladder has a layer that is not on group-parallel rank 0.
     """
+    prompt, decode = _stages_of_rank(tuple(plans), layout, rank)
+    return prompt, list(decode)
+
+
+# The cost model asks for the stages of one plan twice: for what they read, and what they send.
+@lru_cache(maxsize=64)
+def _stages_of_rank(
+    plans: tuple[LayerPlan, ...], layout: Layout, rank: int
+) -> tuple[RankStages, tuple[RankStages, ...]]:
     owners: Owners = {}
     for plan in plans:
         _assign(plan.groups, layout, owners)
-    _assign(plans[0].prefill_groups, layout, owners)
-    prompt = _rank_stages(plans[0].prefill_groups, plans[0], layout, rank, owners)
-    return prompt, [_rank_stages(plan.groups, plan, layout, rank, owners) for plan in plans]
+    first = plans[0]
+    _assign(first.prefill_groups, layout, owners)
+    decode = tuple(_rank_stages(plan.groups, plan, layout, rank, owners) for plan in plans)
+    if first.prefill is None:
+        return decode[0], decode
+    return _rank_stages(first.prefill, first, layout, rank, owners), decode
 
 
 def parts_of(stage: Stage) -> list[list[LayerPart]]:
@@ -102,7 +119,7 @@ def _assign(stages: Stages, layout: Layout, owners: Owners) -> None:
 
 def _rank_stages(
     stages: Stages, plan: LayerPlan, layout: Layout, rank: int, owners: Owners
-) -> list[RankStage | None]:
+) -> RankStages:
     """The rank's stages for the prompt or for decoding; None where it is idle.
 
     Only group-parallel rank 0 may know the input of a stage; a broadcast then precedes the stage.
@@ -123,7 +140,7 @@ def _rank_stages(
             rank_stages.append(None)
         else:
             rank_stages.append(_rank_stage(stage, plan, layout, rank, owners, broadcast))
-    return rank_stages
+    return tuple(rank_stages)
 
 
 def _rank_stage(
