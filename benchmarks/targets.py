@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.config.run_config import RunConfig
 from benchmarks.latency.targets import latency_targets
-from benchmarks.results.schema import RunRecord, Target
+from benchmarks.results.schema_parts import RunRecord, Target
 
 
 def run_record(config: RunConfig) -> RunRecord:

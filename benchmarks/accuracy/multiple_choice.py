@@ -21,7 +21,7 @@ from benchmarks.accuracy.phase_aware_scoring import ScoreRequest, score_requests
 from benchmarks.data.lm_eval_tasks import leaf_tasks
 from benchmarks.models.load_model import load_planned, load_tokenizer
 from benchmarks.models.variants import Variant
-from benchmarks.results.measurements import MultipleChoiceResult, MultipleChoiceSample
+from benchmarks.results.result_schema import MultipleChoiceResult, MultipleChoiceSample
 from benchmarks.runtime.device import Runtime
 from benchmarks.runtime.progress import Progress
 from benchmarks.runtime.run_measurement import run_measurement

@@ -9,7 +9,7 @@ from benchmarks.accuracy.phase_aware_scoring import ScoreRequest, score_requests
 from benchmarks.data.token_windows import text_windows
 from benchmarks.models.load_model import load_planned, load_tokenizer
 from benchmarks.models.variants import Variant
-from benchmarks.results.measurements import PerplexityResult, WindowSample
+from benchmarks.results.result_schema import PerplexityResult, WindowSample
 from benchmarks.runtime.device import Runtime
 from benchmarks.runtime.progress import Progress
 from benchmarks.runtime.run_measurement import run_measurement

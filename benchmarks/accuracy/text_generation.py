@@ -16,7 +16,7 @@ from benchmarks.config.generation_tasks import GENERATION_TASKS, GenerationTask
 from benchmarks.data.parallel_texts import fewshot_examples, scored_examples
 from benchmarks.models.load_model import load_dense, load_tokenizer
 from benchmarks.models.variants import Variant
-from benchmarks.results.measurements import GenerationResult, GenerationSample
+from benchmarks.results.result_schema import GenerationResult, GenerationSample
 from benchmarks.results.text_metrics import score_text
 from benchmarks.runtime.device import Runtime
 from benchmarks.runtime.progress import Progress

@@ -10,8 +10,8 @@ from pydantic import TypeAdapter
 from baselines.registry import methods
 from benchmarks.config.latency_budget import LATENCY_BUDGET, LatencyBudget
 from benchmarks.config.run_config import RunConfig
-from benchmarks.results.measurements import Result
 from benchmarks.results.probe_record import MachineProbe
+from benchmarks.results.result_schema import Result
 from cqil.methods.method import Method
 
 SCHEMAS_FOLDER = Path(__file__).resolve().parents[2] / "workflow" / "schemas"

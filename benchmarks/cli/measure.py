@@ -20,7 +20,7 @@ from benchmarks.cli.options import (
     VariantFile,
     Window,
 )
-from benchmarks.results.measurements import Result, write_result
+from benchmarks.results.result_schema import Result, write_result
 
 
 @app.command()

@@ -14,7 +14,7 @@ from pydantic import Field
 from benchmarks.cost_model.fits import fit_link_costs, fit_rank_rates
 from benchmarks.cost_model.rates import ANY, LinkCost, RankRate
 from benchmarks.results.probe_record import MachineProbe, read_probe
-from benchmarks.results.schema import Schema
+from benchmarks.results.schema_parts import Schema
 from cqil.engine.options import ExecutionMode
 
 PRESETS_FILE = Path(__file__).with_name("presets.yaml")

@@ -26,7 +26,7 @@ from cqil.engine.parallel.communication_ledger import (
     predict_communication,
 )
 from cqil.engine.parallel.layout import ONE_DEVICE, Layout, Shard
-from cqil.engine.parallel.rank_stages import RankStage, stages_of_rank
+from cqil.engine.parallel.rank_assignment import RankStage, stages_of_rank
 from cqil.plan import LayerPlan, dense_plan
 
 

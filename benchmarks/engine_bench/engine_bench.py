@@ -38,7 +38,7 @@ from benchmarks.results.engine_bench_record import (
     EngineBench,
 )
 from benchmarks.results.provenance import provenance
-from benchmarks.results.schema import Model
+from benchmarks.results.schema_parts import Model
 from benchmarks.runtime.device import Runtime, device_count
 from benchmarks.runtime.machine_monitor import MachineMonitor
 from cqil.engine.options import PROCESS_GROUP_BACKENDS

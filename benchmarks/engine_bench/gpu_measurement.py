@@ -128,7 +128,7 @@ def kernel_launches(engine: Engine) -> list[dict[str, Any]]:
 def gpu_state(device: str) -> dict[str, str]:
     """Name, driver, clocks, power and temperature of the first GPU, as nvidia-smi prints them.
 
-    `benchmarks.results.gpus` is not used, since it needs pydantic and NVML.
+    `benchmarks.results.gpu_state` is not used, since it needs pydantic and NVML.
     """
     if device != "cuda":
         return {"name": "cpu"}

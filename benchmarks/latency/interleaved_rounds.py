@@ -16,7 +16,7 @@ import torch
 
 from benchmarks.config.sections import MIN_ROUNDS, Workload
 from benchmarks.latency.runners import TimedRunner
-from benchmarks.results.schema import StopReason
+from benchmarks.results.schema_parts import StopReason
 from benchmarks.results.statistics import PHASES, Bootstrap, phase_times
 from benchmarks.runtime.progress import Progress
 

@@ -22,8 +22,8 @@ from benchmarks.latency.interleaved_rounds import InterleavedTimes, random_promp
 from benchmarks.latency.runners import TimedRunner
 from benchmarks.latency.targets import LatencyTarget, latency_targets
 from benchmarks.models.variants import Variant
-from benchmarks.results.measurements import LatencyResult
-from benchmarks.results.schema import MachineState
+from benchmarks.results.result_schema import LatencyResult
+from benchmarks.results.schema_parts import MachineState
 from benchmarks.runtime.device import Runtime
 from benchmarks.runtime.errors import UnavailableError
 from benchmarks.runtime.machine_monitor import MachineMonitor

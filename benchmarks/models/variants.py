@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.config.run_config import parse_method
 from benchmarks.results.files import read_json, sha256_file, write_json
-from benchmarks.results.schema import Model
+from benchmarks.results.schema_parts import Model
 from cqil.methods.evidence import Evidence, LayerMerge, LayerSimilarity
 from cqil.plan import LayerPlan
 from cqil.plan.early_exit_rule import EarlyExitRule

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from benchmarks.regress.interval_rule import Verdict
-from benchmarks.results.schema import Provenance, Schema
+from benchmarks.results.schema_parts import Provenance, Schema
 
 
 class GateEffort(Schema):

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from benchmarks.results.read_record import read_record
-from benchmarks.results.schema import MachineState, Model, Provenance, Schema
+from benchmarks.results.schema_parts import MachineState, Model, Provenance, Schema
 
 NO_COMMUNICATION = "-no-communication"
 """Ends the name of a system that computes like another one, but sends no messages."""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks.results.gpus import accelerator_names
-from benchmarks.results.schema import Hardware
+from benchmarks.results.gpu_state import accelerator_names
+from benchmarks.results.schema_parts import Hardware
 from cqil.cli.cpu_name import cpu_name
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from benchmarks.results.read_record import read_record
-from benchmarks.results.schema import Provenance, Schema
+from benchmarks.results.schema_parts import Provenance, Schema
 
 
 class MessageTimes(Schema):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.results.files import sha256_file
 from benchmarks.results.hardware import hardware
-from benchmarks.results.schema import Provenance
+from benchmarks.results.schema_parts import Provenance
 
 ROOT = Path(__file__).resolve().parents[2]
 """Folder of this checkout."""

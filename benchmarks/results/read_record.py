@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from benchmarks.results.files import read_json
-from benchmarks.results.schema import SCHEMA_VERSION, Schema
+from benchmarks.results.schema_parts import SCHEMA_VERSION, Schema
 
 R = TypeVar("R", bound=Schema)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.results.measurements import (
+from benchmarks.results.result_schema import (
     GenerationResult,
     LatencyResult,
     MultipleChoiceResult,

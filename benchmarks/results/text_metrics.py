@@ -12,7 +12,7 @@ from rouge_score.rouge_scorer import RougeScorer
 from sacrebleu.metrics import BLEU, CHRF
 
 from benchmarks.config.generation_tasks import GenerationTask
-from benchmarks.results.measurements import BleuCounts
+from benchmarks.results.result_schema import BleuCounts
 
 ROUGE = ("rouge1", "rouge2", "rougeL")
 """Kinds of ROUGE that a document is scored with."""

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 
 import psutil
 
-from benchmarks.results.gpus import gpu_snapshots
+from benchmarks.results.gpu_state import gpu_snapshots
 from benchmarks.results.hardware import affinity
-from benchmarks.results.schema import MachineSnapshot, MachineState
+from benchmarks.results.schema_parts import MachineSnapshot, MachineState
 
 BUSY_CORES = 0.2
 """CPU cores that other processes may use without a warning."""

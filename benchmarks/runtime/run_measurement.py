@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import torch
 
 from benchmarks.models.variants import Variant
-from benchmarks.results.measurements import Result
 from benchmarks.results.provenance import provenance
+from benchmarks.results.result_schema import Result
 from benchmarks.runtime.device import Runtime
 from benchmarks.runtime.errors import UnavailableError
 

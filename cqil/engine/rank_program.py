@@ -15,7 +15,7 @@ from cqil.engine.layers.stage_runner import StageRunner
 from cqil.engine.parallel.attention_heads import AttentionHeads
 from cqil.engine.parallel.communicator import Communicator
 from cqil.engine.parallel.layout import Layout, Shard
-from cqil.engine.parallel.rank_stages import RankStage, stages_of_rank
+from cqil.engine.parallel.rank_assignment import RankStage, stages_of_rank
 from cqil.engine.weights.packed_weights import (
     AttentionWeights,
     MlpWeights,

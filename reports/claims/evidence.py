@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.results.engine_bench_record import EngineBench
 from benchmarks.results.files import read_json
-from benchmarks.results.measurements import LatencyResult, Result
+from benchmarks.results.result_schema import LatencyResult, Result
 from reports.claims.registry import Claim, Quantity
 from reports.data.measured_on import machine
 from reports.data.results import Results

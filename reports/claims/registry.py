@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from benchmarks.results.schema import Schema
+from benchmarks.results.schema_parts import Schema
 
 FOLDER = Path(__file__).parent
 SHARED = ("source", "confidence", "conditions", "out_of_reach")

@@ -17,10 +17,10 @@ from pydantic import ValidationError
 
 from benchmarks.results.engine_bench_record import read_bench
 from benchmarks.results.files import read_json
-from benchmarks.results.measurements import LatencyResult, PerplexityResult, Result, read_result
 from benchmarks.results.read_record import explain_record_error
 from benchmarks.results.result_kinds import KINDS
-from benchmarks.results.schema import Model, RunRecord, Target
+from benchmarks.results.result_schema import LatencyResult, PerplexityResult, Result, read_result
+from benchmarks.results.schema_parts import Model, RunRecord, Target
 from cqil.methods.evidence import LayerSimilarity
 from cqil.methods.method import Look
 from cqil.plan import LayerPlan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from benchmarks.results.measurements import LatencyResult, Result
+from benchmarks.results.result_schema import LatencyResult, Result
 from cqil.engine.options import PROCESS_GROUP_BACKENDS
 from reports.data.results import Results
 

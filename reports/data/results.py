@@ -11,8 +11,8 @@ import pandas as pd
 
 from benchmarks.config.sections import AA_CONTROL, REFERENCE
 from benchmarks.results.engine_bench_record import EngineBench
-from benchmarks.results.measurements import LatencyResult, Result
-from benchmarks.results.schema import BackendRecord, Model, RunRecord
+from benchmarks.results.result_schema import LatencyResult, Result
+from benchmarks.results.schema_parts import BackendRecord, Model, RunRecord
 from benchmarks.results.statistics import phase_times
 from cqil.methods.evidence import LayerSimilarity
 from cqil.methods.method import Look

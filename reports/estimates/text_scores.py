@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.config.sections import REFERENCE
-from benchmarks.results.measurements import GenerationResult
+from benchmarks.results.result_schema import GenerationResult
 from benchmarks.results.statistics import NO_ESTIMATE, Estimate
 from benchmarks.results.text_metrics import rouge_scorer
 from cqil.plan.schedule import Schedule

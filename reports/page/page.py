@@ -20,7 +20,7 @@ from reports.data.results import Results
 from reports.estimates.estimates import Estimates
 from reports.page.figure_files import draw_figure, write_figure
 from reports.page.section import PageSection
-from reports.page.sections import SECTIONS
+from reports.page.section_order import SECTIONS
 from reports.tables.table import Table
 from reports.text import background, summary
 

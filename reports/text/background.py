@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from benchmarks.config.assets import ASSETS
 from benchmarks.results.result_kinds import KINDS
-from benchmarks.results.schema import Provenance
+from benchmarks.results.schema_parts import Provenance
 from reports.data.measured_on import machines
 from reports.data.results import Results
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pandas as pd
 
 from benchmarks.config.sections import REFERENCE
-from benchmarks.results.measurements import LatencyResult
-from benchmarks.results.schema import GpuSnapshot, MachineSnapshot, MachineState
+from benchmarks.results.result_schema import LatencyResult
+from benchmarks.results.schema_parts import GpuSnapshot, MachineSnapshot, MachineState
 from reports.data.number_format import times, with_interval
 from reports.data.results import Results
 from reports.estimates.latency import aa_rows

@@ -15,7 +15,7 @@ from benchmarks.latency.interleaved_rounds import random_prompt
 from benchmarks.latency.measure_latency import measure_latency
 from benchmarks.models.variants import read_variant, write_variant
 from benchmarks.results.files import read_json
-from benchmarks.results.measurements import read_result, write_result
+from benchmarks.results.result_schema import read_result, write_result
 from benchmarks.search.calibration import write_search
 from benchmarks.search.calibration_evaluator import CalibrationEvaluator
 from cqil import dense_plan

@@ -9,7 +9,7 @@ import pytest
 import torch
 from project import ROOT
 
-from benchmarks.results.measurements import read_result
+from benchmarks.results.result_schema import read_result
 from benchmarks.runtime.device import device_count
 
 pytestmark = pytest.mark.e2e

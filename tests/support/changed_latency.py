@@ -7,7 +7,7 @@ from typing import Any
 
 from made_up_results import MadeUpRun
 
-from benchmarks.results.measurements import LatencyResult, write_result
+from benchmarks.results.result_schema import LatencyResult, write_result
 
 WORKLOAD = "b1-p8"
 

@@ -15,7 +15,7 @@ from benchmarks.results.probe_record import (
     MessageTimes,
     ThroughputTimes,
 )
-from benchmarks.results.schema import Model
+from benchmarks.results.schema_parts import Model
 from cqil.engine.parallel.layout import ONE_DEVICE, Layout
 from cqil.plan import LayerPlan, dense_plan, uniform_plan
 

@@ -18,7 +18,7 @@ from baselines.registry import methods
 from benchmarks.config.run_config import RunConfig
 from benchmarks.config.sections import AA_CONTROL, LatencySection
 from benchmarks.latency.backends import configured_backends
-from benchmarks.results.measurements import (
+from benchmarks.results.result_schema import (
     LatencyResult,
     MultipleChoiceResult,
     MultipleChoiceSample,
@@ -26,7 +26,7 @@ from benchmarks.results.measurements import (
     WindowSample,
     write_result,
 )
-from benchmarks.results.schema import (
+from benchmarks.results.schema_parts import (
     BackendRecord,
     Hardware,
     MachineSnapshot,

@@ -24,7 +24,7 @@ from made_up_results import (
 
 from baselines.registry import methods
 from benchmarks.config.run_config import RunConfig, parse_config
-from benchmarks.results.measurements import (
+from benchmarks.results.result_schema import (
     LatencyResult,
     MultipleChoiceResult,
     MultipleChoiceSample,
@@ -32,7 +32,7 @@ from benchmarks.results.measurements import (
     WindowSample,
     write_result,
 )
-from benchmarks.results.schema import Model
+from benchmarks.results.schema_parts import Model
 from benchmarks.targets import run_record
 from cqil.plan import LayerPlan, dense_plan, kept_layers_plan, uniform_plan
 

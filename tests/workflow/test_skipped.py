@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from project import Project
 
-from benchmarks.results.measurements import read_result
+from benchmarks.results.result_schema import read_result
 
 
 def test_absent_device_is_skipped_up_to_the_report(tiny_llama, tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchmarks.config.sections import REFERENCE, ExecutionMode, LatencySection
-from benchmarks.results.schema import BackendRecord
+from benchmarks.results.schema_parts import BackendRecord
 
 if TYPE_CHECKING:
     from benchmarks.latency.runners import TimedRunner

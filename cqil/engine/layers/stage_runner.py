@@ -12,19 +12,11 @@ from torch.nn import functional as F  # noqa: N812
 
 from cqil.engine.layers.attention import AttentionContext, GrowingContext
 from cqil.engine.layers.matmul import batched_matmul, matmul
+from cqil.engine.layers.rotary_embedding import apply_rotary
 from cqil.engine.parallel.attention_heads import AttentionHeads
 from cqil.engine.parallel.communicator import Communicator, PendingMessages
-from cqil.engine.parallel.rank_stages import RankStage
+from cqil.engine.parallel.rank_assignment import RankStage
 from cqil.engine.weights.packed_weights import AttentionWeights, MlpWeights
-
-
-def apply_rotary(
-    x_BQTD: torch.Tensor, cos_BTD: torch.Tensor, sin_BTD: torch.Tensor
-) -> torch.Tensor:
-    """[B, Q, T, D] with rotary positions in LLaMA's half-rotated layout."""
-    first, second = x_BQTD.chunk(2, dim=-1)
-    rotated = torch.cat((-second, first), dim=-1)
-    return x_BQTD * cos_BTD[:, None] + rotated * sin_BTD[:, None]
 
 
 class StageRunner:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from cqil.engine.parallel.layout import Layout, Ranks
-from cqil.engine.parallel.rank_stages import RankStage, stages_of_rank
+from cqil.engine.parallel.rank_assignment import RankStage, stages_of_rank
 from cqil.plan import LayerPlan
 
 CommunicationKind = Literal["all_reduce", "broadcast", "all_gather", "send", "receive"]

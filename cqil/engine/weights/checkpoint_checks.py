@@ -9,7 +9,7 @@ from transformers import LlamaConfig
 
 from cqil.engine.parallel.attention_heads import AttentionHeads
 from cqil.engine.parallel.layout import Layout, Shard
-from cqil.engine.parallel.rank_stages import stages_of_rank
+from cqil.engine.parallel.rank_assignment import stages_of_rank
 from cqil.engine.weights.safetensors_reader import open_safetensors
 from cqil.engine.weights.tensor_reader import has_bias, read_weight
 from cqil.modeling.checkpoints import read_config

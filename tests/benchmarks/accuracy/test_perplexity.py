@@ -8,7 +8,7 @@ from transformers import AutoTokenizer, LlamaForCausalLM
 from benchmarks.accuracy import perplexity
 from benchmarks.accuracy.perplexity import measure_perplexity
 from benchmarks.accuracy.phase_aware_scoring import ScoreRequest, score_requests
-from benchmarks.results.measurements import read_result, write_result
+from benchmarks.results.result_schema import read_result, write_result
 from benchmarks.runtime.device import Runtime
 from cqil.modeling import PlannedLlamaForCausalLM
 

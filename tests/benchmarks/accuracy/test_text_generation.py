@@ -18,7 +18,7 @@ from benchmarks.config.generation_tasks import GENERATION_TASKS
 from benchmarks.models.load_model import load_planned
 from benchmarks.models.prepare_model import prepare_model
 from benchmarks.models.variants import read_variant, write_variant
-from benchmarks.results.measurements import read_result, write_result
+from benchmarks.results.result_schema import read_result, write_result
 from benchmarks.results.text_metrics import score_text
 from benchmarks.runtime.device import Runtime
 from cqil import kept_layers_plan

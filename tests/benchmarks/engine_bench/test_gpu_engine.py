@@ -54,7 +54,7 @@ import sys
 for name in {UNNEEDED}:
     sys.modules[name] = None
 import benchmarks.engine_bench.gpu_engine
-sys.exit("benchmarks.results.schema" in sys.modules)
+sys.exit("benchmarks.results.schema_parts" in sys.modules)
 """
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False

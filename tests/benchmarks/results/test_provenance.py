@@ -78,7 +78,7 @@ def test_a_variant_depends_on_no_other_method(changing, module, expected):
 @pytest.mark.parametrize(
     ("module", "expected"),
     [
-        ("benchmarks.results.measurements", True),
+        ("benchmarks.results.result_schema", True),
         ("benchmarks.results.statistics", True),
         ("benchmarks.latency.measure_latency", False),
         ("benchmarks.accuracy.phase_aware_scoring", False),

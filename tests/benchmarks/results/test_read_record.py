@@ -9,9 +9,9 @@ from pydantic import ValidationError
 
 from benchmarks.results.engine_bench_record import read_bench
 from benchmarks.results.files import read_json, write_json
-from benchmarks.results.measurements import read_result
 from benchmarks.results.probe_record import read_probe
 from benchmarks.results.read_record import explain_record_error
+from benchmarks.results.result_schema import read_result
 
 HISTORY = ROOT / "benchmarks" / "history" / "2026-11-21-epyc-2-cores"
 READERS = {"bench": (read_bench, "engine.json"), "probe": (read_probe, "probe.json")}

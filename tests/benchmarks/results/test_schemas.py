@@ -8,7 +8,7 @@ from project import ROOT
 from pydantic import ValidationError
 
 from benchmarks.cli.json_schemas import json_schemas
-from benchmarks.results.measurements import (
+from benchmarks.results.result_schema import (
     LatencyResult,
     MultipleChoiceResult,
     MultipleChoiceSample,
@@ -17,7 +17,7 @@ from benchmarks.results.measurements import (
     read_result,
     write_result,
 )
-from benchmarks.results.schema import BackendRecord
+from benchmarks.results.schema_parts import BackendRecord
 from cqil import uniform_plan
 
 PLAN = uniform_plan(6, 1, 5, 2, bypass=1)

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from benchmarks.results.schema import GpuSnapshot, MachineSnapshot, MachineState
+from benchmarks.results.schema_parts import GpuSnapshot, MachineSnapshot, MachineState
 from benchmarks.runtime.machine_monitor import (
     CpuUsage,
     MachineMonitor,

@@ -17,7 +17,7 @@ from cqil.engine.parallel.communication_ledger import (
     predict_communication,
 )
 from cqil.engine.parallel.layout import Layout, Shard
-from cqil.engine.parallel.rank_stages import stages_of_rank
+from cqil.engine.parallel.rank_assignment import stages_of_rank
 
 SIZES = MessageSizes(hidden=16, vocabulary=50, itemsize=2)
 BATCH, PROMPT = 3, 7

@@ -15,7 +15,7 @@ from tiny_models import Shape, tiny_dense, tokens_of
 from cqil import LayerPlan, dense_plan, kept_layers_plan, uniform_plan
 from cqil.engine import Engine
 from cqil.engine.parallel.layout import Layout
-from cqil.engine.parallel.rank_stages import stages_of_rank
+from cqil.engine.parallel.rank_assignment import stages_of_rank
 from cqil.plan.schedule import Schedule
 from cqil.plan.stages import has_attention, layer_of
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from made_up_results import LAYERS, VARIANTS, MadeUpRun, write_json
 
-from benchmarks.results.measurements import MultipleChoiceResult, read_result, write_result
+from benchmarks.results.result_schema import MultipleChoiceResult, read_result, write_result
 from cqil.plan import kept_layers_plan, uniform_plan
 from reports.claims.checks import judge
 from reports.claims.evidence import ClaimEvidence, committed_benches

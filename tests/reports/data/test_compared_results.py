@@ -6,7 +6,7 @@ import pytest
 from changed_latency import WORKLOAD, change_latency
 from made_up_results import LAYERS, MadeUpRun
 
-from benchmarks.results.measurements import write_result
+from benchmarks.results.result_schema import write_result
 from cqil.plan import dense_plan
 from reports.data.load_results import load_results
 

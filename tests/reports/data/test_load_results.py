@@ -6,7 +6,7 @@ import pytest
 from made_up_results import VARIANTS, MadeUpRun, write_json
 
 from benchmarks.results.files import read_json
-from benchmarks.results.measurements import write_result
+from benchmarks.results.result_schema import write_result
 from reports.data.load_results import load_results
 from reports.data.results import plan_of
 

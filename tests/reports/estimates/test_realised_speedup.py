@@ -9,7 +9,7 @@ from made_up_results import LAYERS, LOSSES, VARIANTS, MadeUpRun, MadeUpVariant, 
 from rendered_page import rendered_page
 
 from benchmarks.results.files import read_json
-from benchmarks.results.measurements import write_result
+from benchmarks.results.result_schema import write_result
 from cqil.plan import dense_plan
 from reports.data.load_results import load_results
 from reports.estimates.realised_speedup import realised_speedups, requested

@@ -7,7 +7,7 @@ from made_up_results import VARIANTS, MadeUpRun
 from rendered_page import rendered_page
 
 from benchmarks.config.generation_tasks import GENERATION_TASKS
-from benchmarks.results.measurements import GenerationResult, GenerationSample, write_result
+from benchmarks.results.result_schema import GenerationResult, GenerationSample, write_result
 from benchmarks.results.text_metrics import score_text
 from cqil.plan import kept_layers_plan
 from cqil.plan.schedule import Schedule

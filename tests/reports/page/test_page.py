@@ -11,7 +11,7 @@ from made_up_engine_bench import made_up_bench
 from made_up_results import MODEL, MadeUpRun, write_json
 from rendered_page import laid_out_page, rendered_page
 
-from benchmarks.results.measurements import write_result
+from benchmarks.results.result_schema import write_result
 from reports.data.load_results import load_results
 from reports.estimates import quality
 from reports.page.page import write_report

@@ -12,7 +12,7 @@ from reports.__main__ import app
 from reports.data.load_results import load_results
 from reports.estimates.estimates import Estimates
 from reports.page.page import write_only, write_report
-from reports.page.sections import SECTIONS
+from reports.page.section_order import SECTIONS
 
 
 def test_names_are_unique_and_every_one_can_be_made_alone(folder):

@@ -8,7 +8,7 @@ import sys
 import pytest
 from made_up_results import PROVENANCE, MadeUpRun
 
-from benchmarks.results.measurements import write_result
+from benchmarks.results.result_schema import write_result
 from cqil.cli.run_app import run_app
 from reports.__main__ import app
 from reports.data.load_results import load_results

@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter, model_validator
 
 from benchmarks.config.sections import workload_name
 from benchmarks.results.files import write_json
-from benchmarks.results.schema import (
+from benchmarks.results.schema_parts import (
     BackendRecord,
     MachineState,
     Model,

@@ -5,8 +5,8 @@ import sys
 import pytest
 from stand_in_pynvml import StandInPynvml
 
-from benchmarks.results.gpus import accelerator_names, gpu_snapshots
-from benchmarks.results.schema import GpuSnapshot
+from benchmarks.results.gpu_state import accelerator_names, gpu_snapshots
+from benchmarks.results.schema_parts import GpuSnapshot
 
 GPU = {
     "name": "NVIDIA H200",

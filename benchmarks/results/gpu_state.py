@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from benchmarks.results.schema import GpuSnapshot
+from benchmarks.results.schema_parts import GpuSnapshot
 
 
 def accelerator_names() -> list[str]:
