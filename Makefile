@@ -39,10 +39,10 @@ bypass: env  ## How far attention is passed on in a group, and where to (about 1
 	@echo "report: results/bypass/report/report.html"
 
 test: env  ## Run the tests, the smoke workflow among them (about 8 minutes on 2 cores)
-	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-deep: env  ## Three times as many random plans against the reference, new ones each time
-	$(BIN)/python -m pytest tests/cqil/engine/test_engine.py tests/cqil/engine/test_ranks.py --hypothesis-profile=deep
+	$(BIN)/python -m pytest tests/cqil/engine/test_engine.py tests/cqil/engine/test_ranks.py tests/cqil/modeling/test_cached_decoding.py --hypothesis-profile=deep
 
 bench: env  ## Compare the engine with its rivals on this machine (about 8 minutes on 2 cores)
 	$(RUN) resources/models/smollm2-135m-instruct/manifest.json --configfile config/default.yaml --quiet all

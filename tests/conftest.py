@@ -1,13 +1,25 @@
 """What tests of several folders share: a tiny LLaMA on disk, ranks, made-up results, `cqil`."""
 
+import os
 import sys
 
 import pytest
 from hypothesis import settings
 
+# Two pytest workers share the cores: a thread that waits must sleep, not spin on the other's core.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 settings.register_profile("default", derandomize=True, deadline=None)
 settings.register_profile("deep", deadline=None)
 settings.load_profile("default")
+
+LONGEST_FILES = ("tests/e2e/test_smoke.py", "tests/workflow/")
+"""Files that take minutes; they start first, so that two workers end at about the same time."""
+
+
+def pytest_collection_modifyitems(items):
+    """Tests of the longest files come first; otherwise the order stays."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST_FILES))
 
 
 @pytest.fixture(scope="session")

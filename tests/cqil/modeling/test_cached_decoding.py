@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import Reference
-from strategies import cases
+from strategies import cases, examples
 from tiny_models import left_padded, tiny_dense, tokens_of
 from transformers import DynamicCache, StaticCache
 
@@ -13,7 +13,7 @@ from cqil import LayerPlan, kept_layers_plan, uniform_plan
 from cqil.modeling import PlannedLlamaForCausalLM
 
 pytestmark = pytest.mark.usefixtures("full_float64")
-many = settings(max_examples=200)
+many = settings(max_examples=examples(80))
 STEPS = 4
 
 
