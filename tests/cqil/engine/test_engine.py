@@ -16,13 +16,13 @@ pytestmark = pytest.mark.usefixtures("full_float64")
 
 
 @given(cases(own_prefill=False))
-@settings(max_examples=examples(200))
+@settings(max_examples=examples(120))
 def test_engine_equals_the_reference(case):
     check_equal(case)
 
 
 @given(cases(own_prefill=True))
-@settings(max_examples=examples(200))
+@settings(max_examples=examples(120))
 def test_engine_equals_the_reference_with_an_own_prefill(case):
     check_equal(case)
 
