@@ -2,8 +2,10 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 CORES ?= all
-BIN := $(CURDIR)/.venv/bin
-RUN := PATH="$(BIN):$$PATH" $(BIN)/snakemake --workflow-profile workflow/profiles/default --cores $(CORES)
+# Relative, since the path of the project may hold blanks, which make cannot quote in targets.
+BIN := .venv/bin
+WITH_PATH := PATH="$(CURDIR)/$(BIN):$$PATH"
+RUN := $(WITH_PATH) $(BIN)/python -m snakemake --workflow-profile workflow/profiles/default --cores $(CORES)
 
 help:  ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -39,7 +41,7 @@ bypass: env  ## How far attention is passed on in a group, and where to (about 1
 	@echo "report: results/bypass/report/report.html"
 
 test: env  ## Run the tests, the smoke workflow among them (about 8 minutes on 2 cores)
-	PATH="$(BIN):$$PATH" $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(WITH_PATH) $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-deep: env  ## Three times as many random plans against the reference, new ones each time
 	$(BIN)/python -m pytest tests/cqil/engine/test_engine.py tests/cqil/engine/test_ranks.py tests/cqil/modeling/test_cached_decoding.py --hypothesis-profile=deep
@@ -61,7 +63,7 @@ quality: env  ## Lint, formats, types, import directions, workflow lint
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/snakefmt --check Snakefile workflow
-	PATH="$(BIN):$$PATH" $(BIN)/snakemake --lint
+	$(WITH_PATH) $(BIN)/snakemake --lint
 
 style: env  ## Format everything
 	$(BIN)/ruff check --fix .

@@ -19,7 +19,8 @@ from transformers import PreTrainedTokenizerBase
 
 from benchmarks.accuracy.phase_aware_scoring import ScoreRequest, score_requests
 from benchmarks.data.lm_eval_tasks import leaf_tasks
-from benchmarks.models.load_model import load_planned, load_tokenizer
+from benchmarks.models.load_model import load_planned
+from benchmarks.models.manifest import open_manifest
 from benchmarks.models.variants import Variant
 from benchmarks.results.result_schema import MultipleChoiceResult, MultipleChoiceSample
 from benchmarks.runtime.device import Runtime
@@ -105,7 +106,9 @@ def measure_multiple_choice(
         loaded_tasks = manager.load(list(documents))["tasks"]
         model = load_planned(variant, device, runtime.dtype)
         label = f"{variant.name} {'+'.join(tasks)}"
-        lm = PhaseAwareLM(model, load_tokenizer(variant.manifest), label, variant.early_exit)
+        lm = PhaseAwareLM(
+            model, open_manifest(variant.manifest).tokenizer, label, variant.early_exit
+        )
         document_indices = {
             name: draw_documents(len(task.eval_docs), documents[name], runtime.seed)
             for name, task in loaded_tasks.items()

@@ -7,7 +7,8 @@ from typing import Any
 
 from benchmarks.accuracy.phase_aware_scoring import ScoreRequest, score_requests
 from benchmarks.data.token_windows import text_windows
-from benchmarks.models.load_model import load_planned, load_tokenizer
+from benchmarks.models.load_model import load_planned
+from benchmarks.models.manifest import open_manifest
 from benchmarks.models.variants import Variant
 from benchmarks.results.result_schema import PerplexityResult, WindowSample
 from benchmarks.runtime.device import Runtime
@@ -25,7 +26,7 @@ def measure_perplexity(
     """
 
     def measure(device: str) -> dict[str, Any]:
-        tokenizer = load_tokenizer(variant.manifest)
+        tokenizer = open_manifest(variant.manifest).tokenizer
         windows = text_windows(tokenizer, texts, "evaluation", documents, window)
         model = load_planned(variant, device, runtime.dtype)
         requests = [ScoreRequest(*token_window.halves()) for token_window in windows]

@@ -14,16 +14,15 @@ from transformers import PreTrainedTokenizerBase
 from benchmarks.accuracy.padding import pad_tokens
 from benchmarks.config.generation_tasks import GENERATION_TASKS, GenerationTask
 from benchmarks.data.parallel_texts import fewshot_examples, scored_examples
-from benchmarks.models.load_model import load_dense, load_tokenizer
+from benchmarks.models.manifest import open_manifest
 from benchmarks.models.variants import Variant
 from benchmarks.results.result_schema import GenerationResult, GenerationSample
 from benchmarks.results.text_metrics import score_text
 from benchmarks.runtime.device import Runtime
 from benchmarks.runtime.progress import Progress
 from benchmarks.runtime.run_measurement import run_measurement
+from cqil.checkpoint.tensor_reader import DTYPES
 from cqil.engine import Engine
-from cqil.engine.sampling import eos_token_ids
-from cqil.engine.weights.safetensors_reader import DTYPES
 from cqil.modeling.layer_merging import apply_merges
 
 
@@ -38,7 +37,7 @@ def measure_generation(
     task = GENERATION_TASKS[name]
 
     def measure(device: str) -> dict[str, Any]:
-        tokenizer = load_tokenizer(variant.manifest)
+        tokenizer = open_manifest(variant.manifest).tokenizer
         rows, fewshot = scored_examples(name, examples, documents), fewshot_examples(name, examples)
         prompts = [encode_prompt(tokenizer, task, fewshot, row["source"]) for row in rows]
         engine = load_variant_engine(variant, device, runtime.dtype)
@@ -83,11 +82,11 @@ def _answer_in_batches(
 
 def load_variant_engine(variant: Variant, device: str, dtype: str) -> Engine:
     """The engine of the plan or schedule of a variant, over merged layers if it merges any."""
-    plan = variant.schedule or variant.plan
+    checkpoint, plan = open_manifest(variant.manifest), variant.schedule or variant.plan
     if not variant.merges:
         # Read from the files: a dense model beside the engine would double the memory.
-        return Engine.load(variant.manifest["path"], plan, dtype=DTYPES[dtype], device=device)
-    dense = load_dense(variant.manifest, device, dtype)
+        return Engine.load(checkpoint, plan, dtype=DTYPES[dtype], device=device)
+    dense = checkpoint.load_dense(DTYPES[dtype], device)
     apply_merges(dense, variant.merges)
     return Engine.from_dense(dense, plan)
 
@@ -152,7 +151,7 @@ def _has_ended(
     engine: Engine, tokenizer: PreTrainedTokenizerBase, tokens: list[int], stop: list[str]
 ) -> bool:
     """Whether the last token ends the answer, or a stop string is in it."""
-    if tokens[-1] in eos_token_ids(engine.config):
+    if tokens[-1] in engine.generation.eos_token_ids:
         return True
     text = _decode(tokenizer, tokens) if stop else ""
     return any(string in text for string in stop)

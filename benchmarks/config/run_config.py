@@ -5,6 +5,8 @@ Imports no torch.
 
 from __future__ import annotations
 
+import hashlib
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
@@ -124,8 +126,11 @@ class RunConfig(ConfigSection):
 
     @property
     def model_folder(self) -> str:
-        """The model's name as one folder name."""
-        return self.model.strip("/").replace("/", "--")
+        """The model's name as one folder name, with a digest where characters had to go."""
+        flat = self.model.strip("/").replace("/", "--")
+        plain = re.sub(r"[^A-Za-z0-9._-]", "-", flat)
+        digest = hashlib.sha256(self.model.encode()).hexdigest()[:8]
+        return plain if plain == flat else f"{plain}-{digest}"
 
     @validates("variants")
     @classmethod

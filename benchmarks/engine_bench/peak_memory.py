@@ -11,10 +11,10 @@ import torch
 import torch.distributed as dist
 
 from benchmarks.latency.engine_spec import EngineSpec
+from cqil.checkpoint import open_checkpoint
 from cqil.engine.options import PROCESS_GROUP_BACKENDS
 from cqil.engine.parallel.worker_group import WorkerGroup
 from cqil.engine.step_clock import step_times
-from cqil.modeling.checkpoints import read_config
 
 
 def peak_memory_of_ranks(
@@ -43,7 +43,7 @@ def _peak_of_rank(
 
 def _warm_up(spec: EngineSpec) -> None:
     """Takes the memory of imports, workspaces and connections, which no engine causes."""
-    read_config(spec.path)
+    open_checkpoint(spec.path)
     square = torch.ones(1, 512, 512, device=spec.device)
     square = torch.bmm(square, square) + square[0] @ square[0]
     torch.nn.functional.scaled_dot_product_attention(square, square, square)

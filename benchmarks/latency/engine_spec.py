@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from statistics import fmean
 
+from cqil.checkpoint.tensor_reader import DTYPES
 from cqil.engine import Engine
 from cqil.engine.options import EngineOptions
 from cqil.engine.parallel.worker_process import rank_device
-from cqil.engine.weights.safetensors_reader import DTYPES
 from cqil.plan import LayerPlan
 from cqil.plan.schedule import Schedule
 

@@ -21,6 +21,7 @@ from benchmarks.latency.backends.backend import TimingResources
 from benchmarks.latency.interleaved_rounds import InterleavedTimes, random_prompt, run_interleaved
 from benchmarks.latency.runners import TimedRunner
 from benchmarks.latency.targets import LatencyTarget, latency_targets
+from benchmarks.models.manifest import open_manifest
 from benchmarks.models.variants import Variant
 from benchmarks.results.result_schema import LatencyResult
 from benchmarks.results.schema_parts import MachineState
@@ -29,7 +30,6 @@ from benchmarks.runtime.errors import UnavailableError
 from benchmarks.runtime.machine_monitor import MachineMonitor
 from benchmarks.runtime.run_measurement import measured_once, run_measurement
 from cqil.engine.parallel.worker_group import RankError
-from cqil.modeling.checkpoints import read_config
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def _sessions(
     If memory runs out, the workloads that are not measured yet have the error instead.
     """
     runnable = list(_runnable(targets, by_name, device))
-    model = read_config(next(iter(by_name.values())).manifest["path"])
+    model = open_manifest(next(iter(by_name.values())).manifest).config
     sessions: dict[str, LatencySession | MemoryError] = {}
     try:
         with ExitStack() as stack:

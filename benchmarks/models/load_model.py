@@ -1,25 +1,21 @@
-"""Loads the model of a manifest: dense, under a variant's plan, or only its tokenizer."""
+"""Loads the model of a manifest: its checkpoint, dense, or under a variant's plan."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import torch
-from transformers import AutoTokenizer, LlamaForCausalLM, PreTrainedTokenizerBase
+from transformers import LlamaForCausalLM
 
+from benchmarks.models.manifest import open_manifest
 from benchmarks.models.variants import Variant
-from cqil.engine.weights.safetensors_reader import DTYPES
+from cqil.checkpoint.tensor_reader import DTYPES
 from cqil.modeling import PlannedLlamaForCausalLM
-from cqil.modeling.checkpoints import read_config
 from cqil.modeling.layer_merging import apply_merges
 
 
 def load_dense(manifest: dict[str, Any], device: str, dtype: str) -> LlamaForCausalLM:
-    """The dense model in evaluation mode. Raises ValueError where its checkpoint is gone."""
-    path = manifest["path"]
-    model = LlamaForCausalLM.from_pretrained(path, config=read_config(path), dtype=DTYPES[dtype])
-    torch.nn.Module.to(model, device)  # the `to` of Transformers is typed wrongly
-    return model.eval()
+    """The dense model in evaluation mode. Raises ValueError as `open_manifest` does."""
+    return open_manifest(manifest).load_dense(DTYPES[dtype], device)
 
 
 def load_planned(variant: Variant, device: str, dtype: str) -> PlannedLlamaForCausalLM:
@@ -27,8 +23,3 @@ def load_planned(variant: Variant, device: str, dtype: str) -> PlannedLlamaForCa
     dense = load_dense(variant.manifest, device, dtype)
     apply_merges(dense, variant.merges)
     return PlannedLlamaForCausalLM.from_dense(dense, variant.plan)
-
-
-def load_tokenizer(manifest: dict[str, Any]) -> PreTrainedTokenizerBase:
-    """The tokenizer of the model."""
-    return AutoTokenizer.from_pretrained(manifest["path"])

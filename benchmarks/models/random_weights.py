@@ -9,8 +9,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from benchmarks.cost_model.model_shapes import ModelShape
-from cqil.engine.weights.checkpoint_checks import weight_shapes
-from cqil.plan import dense_plan
+from cqil.checkpoint.tensor_names import expected_shapes
 
 
 def llama_config(shape: ModelShape, **options: Any) -> LlamaConfig:
@@ -35,7 +34,7 @@ def random_reader(
 
     `dtype` defaults to bfloat16 on CUDA and to float32 on other devices.
     """
-    shapes = weight_shapes(config, dense_plan(config.num_hidden_layers))
+    shapes = expected_shapes(config)
     dtype = dtype or (torch.bfloat16 if device == "cuda" else torch.float32)
 
     def read(name: str, *index: slice) -> torch.Tensor | None:

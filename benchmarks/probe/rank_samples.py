@@ -9,10 +9,10 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 
+from cqil.checkpoint.tensor_reader import DTYPES
 from cqil.engine.cuda_graph import capture_cuda_graph
 from cqil.engine.parallel.worker_process import rank_device
 from cqil.engine.step_clock import synchronized_time
-from cqil.engine.weights.safetensors_reader import DTYPES
 
 Name = TypeVar("Name", bound=Hashable)
 Times = list[float]

@@ -13,11 +13,12 @@ from typing import Any
 
 from benchmarks.config.run_config import parse_method
 from benchmarks.data.token_windows import TokenWindow, text_windows
-from benchmarks.models.load_model import load_dense, load_tokenizer
+from benchmarks.models.manifest import open_manifest
 from benchmarks.results.files import read_json, sha256_file, write_json
 from benchmarks.runtime.device import Runtime
 from benchmarks.runtime.progress import Progress
 from benchmarks.search.calibration_evaluator import CalibrationEvaluator
+from cqil.checkpoint.tensor_reader import DTYPES
 from cqil.modeling.layer_similarity import measure_similarity
 
 
@@ -29,8 +30,9 @@ def write_similarity(
     Writes both matrices with a description of the model and the text.
     """
     manifest = read_json(model)
-    windows = text_windows(load_tokenizer(manifest), texts, "calibration", documents, window)
-    dense = load_dense(manifest, runtime.start(), runtime.dtype)
+    checkpoint = open_manifest(manifest)
+    windows = text_windows(checkpoint.tokenizer, texts, "calibration", documents, window)
+    dense = checkpoint.load_dense(DTYPES[runtime.dtype], runtime.start())
     with Progress("similarity", len(windows), "windows") as progress:
         similarity = measure_similarity(dense, _tokens(windows, progress))
     data = {
@@ -58,9 +60,10 @@ def write_search(
     """
     method = parse_method("options", options)
     manifest = read_json(model)
-    windows = text_windows(load_tokenizer(manifest), texts, "calibration", documents, window)
+    checkpoint = open_manifest(manifest)
+    windows = text_windows(checkpoint.tokenizer, texts, "calibration", documents, window)
     record = _calibration_record(texts, windows)
-    dense = load_dense(manifest, runtime.start(), runtime.dtype)
+    dense = checkpoint.load_dense(DTYPES[runtime.dtype], runtime.start())
     evaluator = CalibrationEvaluator(
         dense,
         [token_window.tokens for token_window in windows],

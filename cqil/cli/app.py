@@ -1,7 +1,7 @@
 """`cqil build | inspect | generate`: work with one plan. PLAN is one of
 
-a slug such as S12-E28-P2-D1 (or `dense`), a file with a plan's JSON, or a variant's manifest from
-results/<run>/variants, which also says which model it is for.
+a slug such as S12-E28-P2-D1 (or `dense`), a file with a plan's JSON, a variant's manifest from
+results/<run>/variants, which also says which model it is for, or a directory that `build` saved.
 """
 
 from __future__ import annotations
@@ -47,16 +47,16 @@ def build(
     """Save a plan over a model as a checkpoint that Transformers loads."""
     if out.is_file() or (out.exists() and any(out.iterdir())):
         raise ValueError(f"out: {out} is not empty; choose a new directory")
-    from transformers import AutoTokenizer, LlamaForCausalLM
-
+    from cqil.checkpoint import open_checkpoint
     from cqil.modeling import PlannedLlamaForCausalLM
 
     layer_plan, source = _plan_and_model(plan, model)
-    dense = LlamaForCausalLM.from_pretrained(source).eval()
-    planned = PlannedLlamaForCausalLM.from_dense(dense, layer_plan)
+    checkpoint = open_checkpoint(source)
+    tokenizer = checkpoint.tokenizer
+    planned = PlannedLlamaForCausalLM.from_dense(checkpoint.load_dense(), layer_plan)
     partial = out.with_name(f".{out.name}.partial")
     planned.save_pretrained(partial)
-    AutoTokenizer.from_pretrained(source).save_pretrained(partial)
+    tokenizer.save_pretrained(partial)
     partial.replace(out)
     typer.echo(f"{planned.plan.slug}: {len(planned.plan.stored_layers)} layers in {out}")
 
@@ -110,7 +110,8 @@ def generate(
         threads=threads,
     )
     text, speeds = answer_request(request)
-    typer.echo(text)
+    if text:
+        typer.echo(text)
     for line in speeds:
         typer.echo(line, err=True)
 
@@ -120,7 +121,9 @@ def read_plan(text: str, num_layers: int | None) -> tuple[LayerPlan, str | None]
 
     Raises ValueError with one line where `text` names no plan.
     """
-    path = Path(text)
+    path = Path(text).expanduser()
+    if (path / "config.json").is_file():
+        return _saved_plan(path), text
     if not path.is_file():
         if num_layers is None:
             raise ValueError(f"plan: {text!r} is no file; with a slug give --layers or --model")
@@ -143,12 +146,25 @@ def read_plan(text: str, num_layers: int | None) -> tuple[LayerPlan, str | None]
     return plan, model.get("path") if isinstance(model, dict) else None
 
 
+def _saved_plan(folder: Path) -> LayerPlan:
+    """The plan that `cqil build` saved a folder with."""
+    from cqil.checkpoint.config_file import read_config
+
+    plan: LayerPlan | None = getattr(read_config(folder), "layer_plan", None)
+    if plan is None:
+        raise ValueError(f"plan: {folder} is a dense checkpoint; give a plan, and it as --model")
+    return plan
+
+
 def _depth_of(model: str | None) -> int | None:
     if model is None:
         return None
-    from cqil.modeling.checkpoints import read_config
+    from cqil.checkpoint.config_file import read_config
+    from cqil.checkpoint.locate_checkpoint import locate_checkpoint
 
-    return read_config(model).num_hidden_layers
+    config = read_config(locate_checkpoint(model))
+    plan: LayerPlan | None = getattr(config, "layer_plan", None)
+    return config.num_hidden_layers if plan is None else plan.num_layers
 
 
 def _plan_and_model(plan: str, model: str | None) -> tuple[LayerPlan, str]:

@@ -6,17 +6,16 @@ import os
 from dataclasses import dataclass, field, replace
 
 import torch
-from transformers import AutoTokenizer
 
+from cqil.checkpoint import Checkpoint, open_checkpoint
+from cqil.checkpoint.tensor_reader import DTYPES
 from cqil.cli.cpu_name import cpu_name
 from cqil.engine import Engine
+from cqil.engine.checkpoint_checks import check_checkpoint
 from cqil.engine.options import PROCESS_GROUP_BACKENDS, EngineOptions
 from cqil.engine.parallel.worker_group import WorkerGroup
 from cqil.engine.parallel.worker_process import join_process_group, rank_device
 from cqil.engine.throughput import GenerationSpeed, copy_bandwidth, time_generation
-from cqil.engine.weights.checkpoint_checks import check_checkpoint
-from cqil.engine.weights.safetensors_reader import DTYPES
-from cqil.modeling.checkpoints import locate_checkpoint
 from cqil.plan import LayerPlan
 
 
@@ -43,6 +42,7 @@ class GenerationRequest:
 
 @dataclass(frozen=True)
 class _RankAnswer:
+    rank: int
     tokens: list[int]
     speed: GenerationSpeed
     copy_bytes_per_s: float
@@ -55,13 +55,16 @@ def answer_request(request: GenerationRequest) -> tuple[str, list[str]]:
     Raises ValueError with one line for a request that cannot be served, before any rank starts.
     """
     request = _resolved(request)
-    tokenizer = AutoTokenizer.from_pretrained(request.path)
-    ids = tokenizer(request.prompt)["input_ids"]
-    if not ids:
-        raise ValueError("prompt: is empty; give at least one token")
+    checkpoint = open_checkpoint(request.path)
+    if request.world_size > 1 and not _started_by_torchrun():
+        check_checkpoint(checkpoint, request.plan, request.options.layout)
+    checkpoint.generation.check()
+    ids = _prompt_ids(checkpoint, request)
     answers = _answers(request, ids)
-    text = tokenizer.decode(ids + answers[0].tokens, skip_special_tokens=True)
-    lines = [_speed_line(request, rank, answer) for rank, answer in enumerate(answers)]
+    text = checkpoint.tokenizer.decode(ids + answers[0].tokens, skip_special_tokens=True)
+    lines = [_speed_line(request, answer) for answer in answers]
+    if answers[0].rank > 0:  # torchrun runs this command on every rank
+        return "", lines
     if request.options.communicator == "none" and request.world_size > 1:
         lines.append("communicator: none, so ranks did not communicate and the text is wrong")
     return str(text), lines
@@ -79,18 +82,33 @@ def _resolved(request: GenerationRequest) -> GenerationRequest:
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("device: cuda, but this machine has no CUDA device; use cpu")
     request.options.check(device)
-    path = str(locate_checkpoint(request.path))
-    if request.world_size > 1:
-        check_checkpoint(path, request.plan, request.options.layout)
     threads = request.threads or max(1, (os.cpu_count() or 1) // request.world_size)
-    return replace(request, device=device, path=path, threads=threads)
+    return replace(request, device=device, threads=threads)
+
+
+def _prompt_ids(checkpoint: Checkpoint, request: GenerationRequest) -> list[int]:
+    """Tokens of the prompt. Raises ValueError where it is empty, or too long for the model."""
+    ids: list[int] = checkpoint.tokenizer(request.prompt)["input_ids"]
+    if not ids:
+        raise ValueError("prompt: is empty; give at least one token")
+    context = checkpoint.config.max_position_embeddings
+    if len(ids) + request.max_new_tokens > context:
+        raise ValueError(
+            f"max_new_tokens: {request.max_new_tokens} after a prompt of {len(ids)} tokens exceed "
+            f"the model's {context}; shorten the prompt or the answer"
+        )
+    return ids
+
+
+def _started_by_torchrun() -> bool:
+    return "RANK" in os.environ
 
 
 def _answers(request: GenerationRequest, ids: list[int]) -> list[_RankAnswer]:
     if request.world_size == 1:
         return [_generate(0, request, ids)]
     backend = PROCESS_GROUP_BACKENDS[request.device]
-    if "RANK" in os.environ:  # torchrun has started the ranks
+    if _started_by_torchrun():
         return [_generate(join_process_group(backend), request, ids)]
     assert request.threads is not None
     with WorkerGroup(request.world_size, backend=backend, threads=request.threads) as workers:
@@ -111,13 +129,15 @@ def _generate(rank: int, request: GenerationRequest, ids: list[int]) -> _RankAns
     )
     prompt_BT = torch.tensor([ids], device=device)
     tokens_BT, speed = time_generation(engine, prompt_BT, None, request.max_new_tokens)
-    return _RankAnswer(tokens_BT[0].tolist(), speed, copy_bandwidth(device), _device_name(device))
+    return _RankAnswer(
+        rank, tokens_BT[0].tolist(), speed, copy_bandwidth(device), _device_name(device)
+    )
 
 
-def _speed_line(request: GenerationRequest, rank: int, answer: _RankAnswer) -> str:
+def _speed_line(request: GenerationRequest, answer: _RankAnswer) -> str:
     """Tokens a second, bandwidth, and its share of the bandwidth of a plain copy."""
     speed, copy = answer.speed, answer.copy_bytes_per_s
-    where = f"rank {rank} of {request.world_size}: " if request.world_size > 1 else ""
+    where = f"rank {answer.rank} of {request.world_size}: " if request.world_size > 1 else ""
     if not speed.decoded:
         return f"{where}one token only, so there is no decode speed; raise --max-new-tokens"
     return (

@@ -13,9 +13,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
 from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
+from cqil.checkpoint import Checkpoint, open_checkpoint
+from cqil.checkpoint.config_file import check_config
+from cqil.checkpoint.generation_settings import GenerationSettings
+from cqil.checkpoint.tensor_reader import TensorReader, read_weight
 from cqil.engine.captured_decode import CapturedDecode
 from cqil.engine.decode_state import DecodeState
 from cqil.engine.early_exit_decoder import EarlyExitDecoder
@@ -32,11 +36,8 @@ from cqil.engine.options import (
 from cqil.engine.parallel.communicator import COMMUNICATORS, check_rank
 from cqil.engine.prompt_checks import check_prompt
 from cqil.engine.rank_program import RankProgram, WeightPacker
-from cqil.engine.weights.checkpoint_checks import check_config
-from cqil.engine.weights.safetensors_reader import open_safetensors
-from cqil.engine.weights.tensor_reader import TensorReader, read_weight, with_biases
-from cqil.modeling.checkpoints import read_config
-from cqil.plan import LayerPlan
+from cqil.modeling.dense_model import check_dense_model
+from cqil.plan import LayerPlan, dense_plan
 from cqil.plan.schedule import Schedule
 
 
@@ -51,8 +52,9 @@ class Engine(GenerationMixin):
         *,
         rank: int = 0,
         options: EngineOptions = EngineOptions(),  # noqa: B008, frozen
+        generation: GenerationSettings | None = None,
     ) -> None:
-        """`read`: reader of the tensors of a dense checkpoint.
+        """`read`: reader of the tensors of a dense checkpoint; `generation`: default of `config`.
 
         Raises ValueError for a plan of another depth, weights that are missing or not finite, and
         options that the device does not support or that exclude each other.
@@ -60,7 +62,9 @@ class Engine(GenerationMixin):
         self.schedule = plan if isinstance(plan, Schedule) else Schedule((plan,))
         self.schedule.plans[0].check_depth(config.num_hidden_layers)
         check_config(config)
-        read = with_biases(config, read)
+        if generation is None:
+            generation = GenerationSettings.of(GenerationConfig.from_model_config(config))
+        self.generation = generation
         self.config, self.layout, self.rank = config, options.layout, rank
         norm_weight_H = read_weight(read, "model.norm.weight")
         self.device = norm_weight_H.device
@@ -83,21 +87,30 @@ class Engine(GenerationMixin):
     @classmethod
     def load(
         cls,
-        path: str,
-        plan: LayerPlan | Schedule,
+        source: str | Path | Checkpoint,
+        plan: LayerPlan | Schedule | None = None,
         *,
         dtype: torch.dtype = torch.float32,
         device: str = "cpu",
         rank: int = 0,
         options: EngineOptions = EngineOptions(),  # noqa: B008, frozen
     ) -> Engine:
-        """From a directory of safetensors; each rank reads only the tensors that it computes with.
+        """From a directory or hub id; each rank reads only the tensors that it computes with.
 
-        Raises ValueError for a model that is not a LLaMA and for a shard that is missing or
-        damaged, and as `Engine` does.
+        `plan`: None takes that which the directory was saved with, dense where there is none.
+        Raises ValueError as `open_checkpoint` and `Engine` do.
         """
-        reader = open_safetensors(Path(path), dtype, device)
-        return cls(read_config(path), plan, reader, rank=rank, options=options)
+        checkpoint = source if isinstance(source, Checkpoint) else open_checkpoint(source)
+        if plan is None:
+            plan = checkpoint.plan or dense_plan(checkpoint.config.num_hidden_layers)
+        return cls(
+            checkpoint.config,
+            plan,
+            checkpoint.reader(dtype, device),
+            rank=rank,
+            options=options,
+            generation=checkpoint.generation,
+        )
 
     @classmethod
     def from_dense(
@@ -108,13 +121,18 @@ class Engine(GenerationMixin):
         rank: int = 0,
         options: EngineOptions = EngineOptions(),  # noqa: B008, frozen
     ) -> Engine:
-        """From a model in memory, whose weights are copied. Raises ValueError as `Engine` does."""
+        """From a model in memory, whose weights are copied.
+
+        Raises ValueError for a model that carries an adapter or a plan, and as `Engine` does.
+        """
+        check_dense_model(dense)
         weights = dense.state_dict()
 
         def read(name: str, *index: slice) -> torch.Tensor | None:
             return weights[name][index] if name in weights else None
 
-        return cls(dense.config, plan, read, rank=rank, options=options)
+        generation = GenerationSettings.of(dense.generation_config)
+        return cls(dense.config, plan, read, rank=rank, options=options, generation=generation)
 
     def set_mode(self, mode: ExecutionMode) -> None:
         """Runs all later decode steps in another mode.

@@ -9,17 +9,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 import torch
-from transformers import LlamaConfig
 
+from cqil.checkpoint.generation_settings import GenerationSettings
 from cqil.engine.parallel.communicator import Communicator
 from cqil.engine.parallel.layout import Layout
-from cqil.engine.sampling import choose_tokens, eos_token_ids
+from cqil.engine.sampling import choose_tokens
 
 
 class GenerationMixin(ABC):
     """Adds `generate` and `stream` to an engine."""
 
-    config: LlamaConfig
+    generation: GenerationSettings
     layout: Layout
     rank: int
     communicator: Communicator
@@ -70,12 +70,14 @@ class GenerationMixin(ABC):
     ) -> Iterator[torch.Tensor]:
         """The tokens of `generate`, as [B] of each step, as soon as they are known.
 
-        Raises ValueError for `max_new_tokens` below 1, and as `prefill` does.
+        Raises ValueError for `max_new_tokens` below 1, for generation settings that the engine does
+        not do, and as `prefill` does.
         """
         if max_new_tokens < 1:
             raise ValueError(f"max_new_tokens: {max_new_tokens} must be at least 1")
-        eos = torch.tensor(eos_token_ids(self.config), device=ids_BT.device)
-        pad = self.config.pad_token_id if self.config.pad_token_id is not None else 0
+        self.generation.check()
+        eos = torch.tensor(self.generation.eos_token_ids, device=ids_BT.device)
+        pad = self.generation.pad_token_id
         logits_BV = self.prefill(ids_BT, mask_BT, max_tokens=ids_BT.shape[1] + max_new_tokens)
         running_B = torch.ones(len(ids_BT), dtype=torch.bool, device=ids_BT.device)
         for remaining in reversed(range(max_new_tokens)):

@@ -9,6 +9,7 @@ from itertools import groupby
 import torch
 from transformers import LlamaConfig
 
+from cqil.checkpoint.tensor_reader import TensorReader
 from cqil.engine.layers.kv_cache import Layers
 from cqil.engine.layers.ladder_runner import LadderRunner, LayerRunner, stage_runners
 from cqil.engine.layers.stage_runner import StageRunner
@@ -22,7 +23,6 @@ from cqil.engine.weights.packed_weights import (
     pack_attention,
     pack_mlp,
 )
-from cqil.engine.weights.tensor_reader import TensorReader
 from cqil.plan import LayerPlan
 
 

@@ -1,4 +1,4 @@
-"""The next token from logits, and the tokens that end an answer.
+"""The next token from logits.
 
 Shape suffixes: B sequences, V vocabulary.
 """
@@ -6,7 +6,6 @@ Shape suffixes: B sequences, V vocabulary.
 from __future__ import annotations
 
 import torch
-from transformers import LlamaConfig
 
 
 def choose_tokens(
@@ -17,11 +16,3 @@ def choose_tokens(
         return logits_BV.argmax(-1)
     probabilities_BV = (logits_BV.float() / temperature).softmax(-1)
     return torch.multinomial(probabilities_BV, 1, generator=generator)[:, 0]
-
-
-def eos_token_ids(config: LlamaConfig) -> list[int]:
-    """The end tokens that the configuration names: none, one or several."""
-    ids = config.eos_token_id
-    if ids is None:
-        return []
-    return ids if isinstance(ids, list) else [ids]

@@ -22,13 +22,20 @@ class PlannedLlamaConfig(LlamaConfig):
     def __post_init__(self, **kwargs):
         if self.plan is None:
             self.plan = dense_plan(self.num_hidden_layers).to_dict()
+        self.check_layers()
+        super().__post_init__(**kwargs)
+
+    def check_layers(self) -> None:
+        """Raises ValueError where the plan stores another number of layers.
+
+        Transformers may set a field of a finished configuration, so models check it again.
+        """
         stored = len(self.layer_plan.stored_layers)
         if stored != self.num_hidden_layers:
             raise ValueError(
                 f"num_hidden_layers: {self.num_hidden_layers}, but the plan stores {stored} "
                 "layers; use PlannedLlamaConfig.from_llama"
             )
-        super().__post_init__(**kwargs)
 
     @property
     def layer_plan(self) -> LayerPlan:
@@ -45,3 +52,10 @@ class PlannedLlamaConfig(LlamaConfig):
         planned = cls(**fields)
         planned._attn_implementation = config._attn_implementation
         return planned
+
+    def dense_config(self) -> LlamaConfig:
+        """The configuration of the dense LLaMA that the plan is for; `from_llama` reverses it."""
+        fields = self.to_dict()
+        for replaced in ("model_type", "architectures", "plan", "transformers_version"):
+            fields.pop(replaced, None)
+        return LlamaConfig(**fields | {"num_hidden_layers": self.layer_plan.num_layers})

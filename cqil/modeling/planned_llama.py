@@ -24,6 +24,7 @@ from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
 from cqil.modeling.configuration import PlannedLlamaConfig
+from cqil.modeling.dense_model import check_dense_model
 from cqil.modeling.ladder_residual import LadderLayer, LadderResidual
 from cqil.modeling.layer_group import LayerGroup
 from cqil.plan import LayerPlan
@@ -44,6 +45,7 @@ class PlannedLlamaModel(PlannedLlamaPreTrainedModel, LlamaModel):
     """LlamaModel that runs the plan of its configuration."""
 
     def __init__(self, config: PlannedLlamaConfig) -> None:
+        config.check_layers()
         super().__init__(config)
         self.plan = config.layer_plan
         self._number_cache_slots()
@@ -169,8 +171,9 @@ class PlannedLlamaForCausalLM(PlannedLlamaPreTrainedModel, LlamaForCausalLM):
     def from_dense(cls, dense: LlamaForCausalLM, plan: LayerPlan) -> "PlannedLlamaForCausalLM":
         """The plan over the weights of `dense`, which are shared, not copied.
 
-        Raises ValueError where the plan is for another depth.
+        Raises ValueError where the plan is for another depth, and where `dense` carries an adapter.
         """
+        check_dense_model(dense)
         config = PlannedLlamaConfig.from_llama(dense.config, plan)
         with torch.device("meta"):
             planned = cls(config)

@@ -12,7 +12,8 @@ import torch
 
 from benchmarks.engine_bench.peak_memory import peak_memory_of_ranks
 from benchmarks.latency.engine_spec import EngineSpec
-from benchmarks.models.load_model import load_dense, load_tokenizer
+from benchmarks.models.load_model import load_dense
+from benchmarks.models.manifest import open_manifest
 from benchmarks.models.variants import read_variant
 from cqil.engine import Engine
 from cqil.engine.options import EngineOptions
@@ -45,7 +46,7 @@ def generate(rank, spec, ids_BT):
 @pytest.mark.parametrize("name", ["dense", "cqil-p2", "cqil-p2-d1", "shortgpt-22", "uls-2x"])
 def test_greedy_text_is_the_references(smoke, dense, name):
     variant = read_variant(smoke / "variants" / f"{name}.json")
-    ids_BT = load_tokenizer(variant.manifest)(PROMPT, return_tensors="pt").input_ids
+    ids_BT = open_manifest(variant.manifest).tokenizer(PROMPT, return_tensors="pt").input_ids
     reference = PlannedLlamaForCausalLM.from_dense(dense, variant.plan)
     expected = reference.generate(ids_BT, max_new_tokens=24, do_sample=False)
     got = Engine.from_dense(dense, variant.plan).generate(ids_BT, max_new_tokens=24)
@@ -64,7 +65,7 @@ def test_greedy_text_is_the_references(smoke, dense, name):
 )
 def test_two_ranks_write_the_same_text(smoke, dense, two_ranks, name, layout):
     variant = read_variant(smoke / "variants" / f"{name}.json")
-    ids_BT = load_tokenizer(variant.manifest)(PROMPT, return_tensors="pt").input_ids
+    ids_BT = open_manifest(variant.manifest).tokenizer(PROMPT, return_tensors="pt").input_ids
     expected = Engine.from_dense(dense, variant.plan).generate(ids_BT, max_new_tokens=24)
     spec = spec_of(variant, layout)
     for tokens_BT in two_ranks.run(generate, spec, ids_BT):

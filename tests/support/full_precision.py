@@ -10,9 +10,16 @@ from transformers.models.llama.modeling_llama import LlamaRMSNorm, LlamaRotaryEm
 @contextmanager
 def full_float64():
     """Norms and rotary angles of LLaMA models are computed in float64."""
+    with float64_norms(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LlamaRotaryEmbedding, "forward", _rotary)
+        yield
+
+
+@contextmanager
+def float64_norms():
+    """Norms of LLaMA models are computed in float64; angles stay those of Transformers."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(LlamaRMSNorm, "forward", _norm)
-        patch.setattr(LlamaRotaryEmbedding, "forward", _rotary)
         yield
 
 

@@ -85,19 +85,21 @@ def generated(rank, layout):
 
 def tensors_read(rank, folder, plan, layout):
     """Name -> bytes that the rank's engine reads of it, and the bytes that it holds."""
+    from cqil.checkpoint import open_checkpoint
     from cqil.engine import Engine, EngineOptions
-    from cqil.engine.weights.safetensors_reader import open_safetensors
-    from cqil.modeling.checkpoints import read_config
 
-    read, bytes_of = open_safetensors(folder, torch.float32, "cpu"), Counter()
+    checkpoint = open_checkpoint(folder)
+    read, bytes_of = checkpoint.reader(torch.float32), Counter()
 
     def counted(name, *index):
         tensor = read(name, *index)
-        bytes_of[name] += tensor.nbytes
+        if tensor is not None:
+            bytes_of[name] += tensor.nbytes
         return tensor
 
-    config = read_config(str(folder))
-    engine = Engine(config, plan, counted, rank=rank, options=EngineOptions(layout=layout))
+    engine = Engine(
+        checkpoint.config, plan, counted, rank=rank, options=EngineOptions(layout=layout)
+    )
     return bytes_of, engine.weight_bytes
 
 

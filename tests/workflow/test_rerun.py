@@ -10,6 +10,8 @@ import copy
 import json
 import os
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 from project import Project
@@ -23,6 +25,14 @@ AGGREGATES = {"all", "run_record", "draw_report", "time_variants"}
 
 
 @pytest.fixture(scope="module")
+def model(tiny_llama, tmp_path_factory) -> Path:
+    """The tiny LLaMA under a path that a shell, or Snakemake, would read as more than a path."""
+    folder = tmp_path_factory.mktemp("models") / "it's a [tiny] {model} & more; (base)"
+    shutil.copytree(tiny_llama, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
 def budget(tiny_llama) -> dict:
     """A decode step that is a fifth shorter than dense's."""
     shape = ModelShape.of_config("tiny", json.loads((tiny_llama / "config.json").read_text()))
@@ -31,10 +41,10 @@ def budget(tiny_llama) -> dict:
 
 
 @pytest.fixture(scope="module")
-def config(tiny_llama, budget) -> dict:
+def config(model, budget) -> dict:
     return {
         "name": "tiny",
-        "model": str(tiny_llama),
+        "model": str(model),
         "calibration": {"documents": 2, "window": 32},
         "search": {"grid": 2, "documents": 1, "window": 32},
         "variants": {
@@ -53,10 +63,12 @@ def config(tiny_llama, budget) -> dict:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory, config) -> Project:
     """A finished run, which stopped once on its way: the second call must take up what is left."""
-    project = Project(tmp_path_factory.mktemp("rerun"))
+    folder = tmp_path_factory.mktemp("rerun") / "it's a (project) & more; here"
+    folder.mkdir()
+    project = Project(folder)
     file = str(project.write_config(config))
     first = project.snakemake("results/tiny/perplexity/dense.json", "--configfile", file)
-    assert first.returncode == 0, first.stderr
+    assert first.returncode == 0, first.stdout
     rest = planned(project)
     assert ("perplexity", "short") in rest
     assert ("perplexity", "dense") not in rest
@@ -221,3 +233,13 @@ def test_changed_weights_reach_every_variant(project):
 def manifest(project: Project) -> str:
     found = next((project.folder / "resources" / "models").rglob("manifest.json"))
     return str(found.relative_to(project.folder))
+
+
+def test_a_checkpoint_that_is_saved_anew_is_measured_anew(project, model):
+    file = model / "model.safetensors"
+    before = file.stat()
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    rules = {rule for rule, _ in planned(project)}
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert {"model", "similarity", "search", "perplexity", "time_variants"} <= rules
+    assert planned(project) == set()

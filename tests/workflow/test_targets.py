@@ -20,6 +20,6 @@ def test_a_target_is_a_run_that_can_be_planned(target, project):
     printed = subprocess.run(
         ["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    (line,) = re.findall(r"^PATH=.*/snakemake (.*)$", printed.stdout, re.MULTILINE)
+    (line,) = re.findall(r"^PATH=.* -m snakemake (.*)$", printed.stdout, re.MULTILINE)
     done = project.snakemake(*shlex.split(line), "--dry-run")
     assert done.returncode == 0, done.stdout

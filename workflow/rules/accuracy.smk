@@ -21,9 +21,9 @@ rule perplexity:
         window=RUN.perplexity.window,
         runtime=RUNTIME,
     shell:
-        "python -m benchmarks perplexity --variant {input.variant} {params.texts} "
+        "python -m benchmarks perplexity --variant {input.variant:q} {params.texts} "
         "{params.documents} --window {params.window} {params.runtime} --threads {threads} "
-        "--out {output} 2>&1 | tee {log}"
+        "--out {output:q} 2>&1 | tee {log:q}"
 
 
 rule multiple_choice:
@@ -47,9 +47,9 @@ rule multiple_choice:
         runtime=RUNTIME,
         seed=RUN.seed,
     shell:
-        "python -m benchmarks multiple-choice --variant {input.variant} --tasks {params.tasks} "
-        "--folder {input.tasks} {params.runtime} --threads {threads} --seed {params.seed} "
-        "--out {output} 2>&1 | tee {log}"
+        "python -m benchmarks multiple-choice --variant {input.variant:q} --tasks {params.tasks} "
+        "--folder {input.tasks:q} {params.runtime} --threads {threads} --seed {params.seed} "
+        "--out {output:q} 2>&1 | tee {log:q}"
 
 
 rule generation:
@@ -74,6 +74,6 @@ rule generation:
         batch=RUN.generation.batch,
         runtime=RUNTIME,
     shell:
-        "python -m benchmarks generation --variant {input.variant} --task {wildcards.task} "
-        "--examples {input.examples} {params.documents} --batch {params.batch} {params.runtime} "
-        "--threads {threads} --out {output} 2>&1 | tee {log}"
+        "python -m benchmarks generation --variant {input.variant:q} --task {wildcards.task:q} "
+        "--examples {input.examples:q} {params.documents} --batch {params.batch} {params.runtime} "
+        "--threads {threads} --out {output:q} 2>&1 | tee {log:q}"

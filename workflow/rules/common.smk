@@ -59,15 +59,26 @@ CALIBRATION = f"--device {'cpu' if RUN.device == 'cpu' else 'auto'} --dtype {RUN
 
 
 wildcard_constraints:
-    variant="|".join(VARIANTS),
-    suite="|".join(RUN.multiple_choice) or "none",
-    task="|".join(GENERATION_TASKS),
+    variant="|".join(map(re.escape, VARIANTS)),
+    suite="|".join(map(re.escape, RUN.multiple_choice)) or "none",
+    task="|".join(map(re.escape, GENERATION_TASKS)),
     search="|".join(map(re.escape, SEARCHES)) or "none",
 
 
 def wheel_of(asset):
     """The wheel that carries an asset."""
     return f"resources/wheels/{wheel_file(asset['wheel'])}"
+
+
+def checkpoint_state(model):
+    """Name, size and time of the files of a local checkpoint; empty for any other model.
+
+    They are no inputs, since Snakemake would take braces in a path for wildcards.
+    """
+    folder = Path(model).expanduser()
+    patterns = ("*.safetensors", "*.json", "tokenizer.model", "*.jinja")
+    files = sorted({file for pattern in patterns for file in folder.glob(pattern)})
+    return [[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files]
 
 
 def origin_of(task):

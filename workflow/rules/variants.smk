@@ -20,8 +20,8 @@ rule similarity:
         calibration=f"--documents {RUN.calibration.documents} --window {RUN.calibration.window}",
         runtime=CALIBRATION,
     shell:
-        "python -m benchmarks similarity --model {input.model} {params.texts} "
-        "{params.calibration} {params.runtime} --threads {threads} --out {output} 2>&1 | tee {log}"
+        "python -m benchmarks similarity --model {input.model:q} {params.texts} "
+        "{params.calibration} {params.runtime} --threads {threads} --out {output:q} 2>&1 | tee {log:q}"
 
 
 rule search:
@@ -52,9 +52,9 @@ rule search:
         f"--window {RUN.search.window}",
         runtime=CALIBRATION,
     shell:
-        "python -m benchmarks search --options {params.options} --model {input.model} "
-        "{params.texts} {params.settings} {params.runtime} --threads {threads} --out {output} "
-        "2>&1 | tee {log}"
+        "python -m benchmarks search --options {params.options} --model {input.model:q} "
+        "{params.texts} {params.settings} {params.runtime} --threads {threads} --out {output:q} "
+        "2>&1 | tee {log:q}"
 
 
 rule variant:
@@ -81,8 +81,8 @@ rule variant:
             optional(name, input.get(name)) for name in ("similarity", "search")
         ),
     shell:
-        "python -m benchmarks variant {wildcards.variant} --options {params.options} "
-        "--model {input.model} {params.evidence} --out {output} 2>&1 | tee {log}"
+        "python -m benchmarks variant {wildcards.variant:q} --options {params.options} "
+        "--model {input.model:q} {params.evidence} --out {output:q} 2>&1 | tee {log:q}"
 
 
 rule export:
@@ -98,4 +98,4 @@ rule export:
     params:
         code=fingerprint("cqil.modeling.planned_llama"),
     shell:
-        "cqil build {input} --out {output} 2>&1 | tee {log}"
+        "cqil build {input:q} --out {output:q} 2>&1 | tee {log:q}"

@@ -7,6 +7,7 @@ the same time.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from benchmarks.config.sections import ExecutionMode, LatencySection
@@ -78,9 +79,9 @@ class EngineBackend(Backend):
         """One device, or that of `layout_for`. Raises UnavailableError where ranks do not fit."""
         if self.ranks == 1:
             return ONE_DEVICE
-        from cqil.modeling.checkpoints import read_config
+        from cqil.checkpoint.config_file import read_config
 
-        heads = read_config(variant.manifest["path"]).num_attention_heads
+        heads = read_config(Path(variant.manifest["path"])).num_attention_heads
         return layout_for(variant.plan, self.ranks, heads)
 
     def start(self, key: str, variant: Variant, resources: TimingResources) -> TimedRunner:

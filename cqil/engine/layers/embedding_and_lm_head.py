@@ -9,10 +9,10 @@ import torch
 from torch.nn import functional as F  # noqa: N812
 from transformers import LlamaConfig
 
+from cqil.checkpoint.tensor_reader import WHOLE, TensorReader, read_weight
 from cqil.engine.layers.matmul import matmul
 from cqil.engine.parallel.communicator import Communicator
 from cqil.engine.parallel.layout import Ranks, Shard, slice_length
-from cqil.engine.weights.tensor_reader import WHOLE, TensorReader, read_weight
 
 
 class EmbeddingAndLMHead:

@@ -1,1 +1,1 @@
-"""From a checkpoint to packed weights: readers of tensors, checks and packing."""
+"""Packed weights: the tensors of a stage in the order in which it multiplies them."""

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 import torch
 
+from cqil.checkpoint.tensor_reader import WHOLE, TensorReader, read_bias, read_weight
 from cqil.engine.parallel.attention_heads import AttentionHeads
 from cqil.engine.parallel.layout import Shard, slice_length
-from cqil.engine.weights.tensor_reader import WHOLE, TensorReader, read_weight
 from cqil.modeling.precision import at_least_float32
 
 
@@ -74,11 +74,15 @@ def pack_attention(
     width = slice_length(heads.query_rows)
     return AttentionWeights(
         qkv_HO=_concatenated(folded, columns, dim=1),
-        qkv_bias_O=_joined([read(f"{name}.bias", rows) for _, name, rows in projections]),
+        qkv_bias_O=_joined(
+            [read_bias(read, f"{name}.bias", rows) for _, name, rows in projections]
+        ),
         out_PAH=_concatenated(transposed, len(names) * width, dim=0).unflatten(
             0, (len(names), width)
         ),
-        out_bias_PH=_stacked([read(f"{name}.bias") if first else None for name in outputs]),
+        out_bias_PH=_stacked(
+            [read_bias(read, f"{name}.bias") if first else None for name in outputs]
+        ),
     )
 
 
@@ -95,7 +99,7 @@ def pack_mlp(
     gate_up = (_gate_up(name, columns, read) for name in names)
     down = (read_weight(read, f"{name}.weight", WHOLE, columns).T for name in down_projections)
     down_bias = _stacked(
-        [read(f"{name}.bias") if shard.index == 0 else None for name in down_projections]
+        [read_bias(read, f"{name}.bias") if shard.index == 0 else None for name in down_projections]
     )
     return MlpWeights(
         gate_up_PHG=_concatenated(gate_up, len(names) * hidden, dim=0).unflatten(
@@ -117,7 +121,9 @@ def _gate_up(name: str, columns: slice, read: TensorReader) -> torch.Tensor:
 
 def _gate_up_bias(name: str, columns: slice, read: TensorReader) -> torch.Tensor | None:
     """[G] of one layer."""
-    return _joined([read(f"{name}.mlp.{part}_proj.bias", columns) for part in ("gate", "up")])
+    return _joined(
+        [read_bias(read, f"{name}.mlp.{part}_proj.bias", columns) for part in ("gate", "up")]
+    )
 
 
 def _folded(weight_OH: torch.Tensor, norm_weight_H: torch.Tensor) -> torch.Tensor:

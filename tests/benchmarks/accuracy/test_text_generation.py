@@ -142,7 +142,7 @@ def test_answers_end_with_an_end_token_or_a_stop_string(variants, tokenizer, tas
     whole = generate_answers(engine, tokenizer, prompts, task)
     assert {len(answer) for answer in whole} == {NEW}
     end = whole[1][3]
-    engine.config.eos_token_id = [end]
+    engine.generation = replace(engine.generation, eos_token_ids=(end,))
     for answer, cut in zip(whole, generate_answers(engine, tokenizer, prompts, task), strict=True):
         assert cut == answer[: answer.index(end) + 1 if end in answer else NEW]
     engine.config.eos_token_id = None

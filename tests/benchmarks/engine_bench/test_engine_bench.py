@@ -8,23 +8,15 @@ import pytest
 from benchmarks.config.sections import Workload
 from benchmarks.engine_bench.engine_bench import run_engine_bench
 from benchmarks.results.engine_bench_record import EngineBench
-from benchmarks.results.files import write_json
+from benchmarks.results.files import read_json, write_json
 from benchmarks.runtime.device import Runtime
 
 
 @pytest.fixture(scope="module")
-def measured(tiny_llama):
-    manifest = {
-        "name": "tiny",
-        "path": str(tiny_llama),
-        "sha256": "0",
-        "num_layers": 4,
-        "note": "",
-    }
+def measured(manifest):
     workload = Workload(prompt_tokens=4, new_tokens=3, rounds=5)
-    return run_engine_bench(
-        manifest, workload, Runtime(device="cpu", dtype="float32", threads=1, seed=0)
-    )
+    runtime = Runtime(device="cpu", dtype="float32", threads=1, seed=0)
+    return run_engine_bench(read_json(manifest), workload, runtime)
 
 
 def test_every_system_has_all_its_samples(measured):

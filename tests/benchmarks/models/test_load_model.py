@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from benchmarks.models.load_model import load_dense, load_planned, load_tokenizer
+from benchmarks.models.load_model import load_dense, load_planned
+from benchmarks.models.manifest import open_manifest
 from benchmarks.models.variants import Variant
 from benchmarks.results.files import read_json
 from cqil import kept_layers_plan
@@ -39,5 +40,5 @@ def test_merges_change_the_weights_before_the_plan_runs(manifest):
 
 
 def test_the_tokenizer_is_that_of_the_checkpoint(manifest):
-    tokenizer = load_tokenizer(read_json(manifest))
+    tokenizer = open_manifest(read_json(manifest)).tokenizer
     assert tokenizer.decode(tokenizer("two words")["input_ids"]) == "two words"

@@ -11,10 +11,11 @@ from tiny_models import Shape, tiny_dense, tokens_of
 from transformers import LlamaForCausalLM
 
 from cqil import LayerPlan, dense_plan, kept_layers_plan, uniform_plan
+from cqil.checkpoint import open_checkpoint
+from cqil.checkpoint.weight_files import INDEX_FILE
 from cqil.engine import Engine
+from cqil.engine.checkpoint_checks import check_checkpoint
 from cqil.engine.parallel.layout import ONE_DEVICE, Layout
-from cqil.engine.weights.checkpoint_checks import check_checkpoint
-from cqil.engine.weights.safetensors_reader import INDEX_FILE
 from cqil.plan.schedule import Schedule
 
 DENSE = dense_plan(4)
@@ -45,7 +46,7 @@ def change_config(folder, **fields):
 def error_of(folder, plan=DENSE, layout=ONE_DEVICE):
     """The one line that both the check and, on one device, the engine raise."""
     with pytest.raises(ValueError, match=r"\A[^\n]+\Z") as checked:
-        check_checkpoint(str(folder), plan, layout)
+        check_checkpoint(open_checkpoint(folder), plan, layout)
     if layout.world_size == 1:
         with pytest.raises(ValueError, match=re.escape(str(checked.value))):
             Engine.load(str(folder), plan)
@@ -56,12 +57,13 @@ def error_of(folder, plan=DENSE, layout=ONE_DEVICE):
 @pytest.mark.parametrize("size", ["1MB", "4KB"])
 def test_whole_checkpoints_pass(tmp_path, shape, size):
     tiny_dense(4, shape).save_pretrained(tmp_path, max_shard_size=size)
+    checkpoint = open_checkpoint(tmp_path)
     check_checkpoint(
-        str(tmp_path),
+        checkpoint,
         uniform_plan(4, 0, 4, 2, 1),
         Layout(group_parallel_size=2, tensor_parallel_size=4),
     )
-    check_checkpoint(str(tmp_path), Schedule((DENSE,)), ONE_DEVICE)
+    check_checkpoint(checkpoint, Schedule((DENSE,)), ONE_DEVICE)
 
 
 def test_plan_for_another_depth(folder):
@@ -92,7 +94,7 @@ def test_half_a_file_and_none(folder):
     (folder / FILE).write_bytes(whole[: len(whole) // 2])
     assert f"{FILE}: is damaged" in error_of(folder)
     (folder / FILE).unlink()
-    assert "holds no *.safetensors" in error_of(folder)
+    assert "holds neither model.safetensors nor" in error_of(folder)
 
 
 def test_shard_without_the_tensor_that_its_index_names(tmp_path):
@@ -116,7 +118,7 @@ def test_weights_that_are_not_finite(tmp_path, name, value):
     tiny_dense(4, BIASED).save_pretrained(tmp_path)
     change_tensors(tmp_path, lambda tensors: tensors[name].view(-1)[-1].fill_(value))
     assert error_of(tmp_path).startswith(f"{name}: holds NaN or infinity")
-    check_checkpoint(str(tmp_path), kept_layers_plan(4, [0]), ONE_DEVICE)
+    check_checkpoint(open_checkpoint(tmp_path), kept_layers_plan(4, [0]), ONE_DEVICE)
 
 
 def test_layers_of_later_plans_are_checked(folder):
@@ -130,7 +132,7 @@ def test_shape_that_the_configuration_does_not_say(tmp_path, name):
     tiny_dense(4, BIASED).save_pretrained(tmp_path)
     change_tensors(tmp_path, lambda tensors: tensors.update({name: tensors[name][1:].clone()}))
     with pytest.raises(ValueError, match=rf"\A{name}: is \([^\n]*config.json says \([^\n]*\Z"):
-        check_checkpoint(str(tmp_path), DENSE, ONE_DEVICE)
+        open_checkpoint(tmp_path)
 
 
 def test_biases_that_the_configuration_denies_are_left_out(tmp_path):
