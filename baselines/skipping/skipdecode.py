@@ -4,8 +4,8 @@ Tokens of one position share one depth. It falls evenly from `max_depth` to `min
 first `tokens` decoded positions, and then stays. The bottom `warmup` layers and the top ones run;
 of those between, more and more are skipped, and none comes back. The prompt runs in full.
 
-The engine runs the `schedule`. Scores need one plan, and get the last one: `min_depth` layers for
-every scored token, which is the least that the schedule ever gives.
+Times, texts and scores follow the `schedule`: the n-th scored token is the n-th decoded one. The
+plan of a variant is the last of the schedule.
 """
 
 from typing import ClassVar, Literal
@@ -21,7 +21,7 @@ from cqil.plan.schedule import Schedule
 
 class SkipDecode(Method):
     family: ClassVar[str] = "skipping"
-    default_look: ClassVar[Look] = Look("SkipDecode, shallowest", "v", "right")
+    default_look: ClassVar[Look] = Look("SkipDecode", "v", "right")
     method: Literal["skipdecode"] = "skipdecode"
     max_depth: Depth = Field(description="Layers of the first decoded token")
     min_depth: Depth = Field(description="Layers from decoded token `tokens` on")

@@ -17,7 +17,7 @@ from lm_eval.api.model import TemplateLM
 from lm_eval.tasks import TaskManager
 from transformers import PreTrainedTokenizerBase
 
-from benchmarks.accuracy.phase_aware_scoring import ScoreRequest, score_requests
+from benchmarks.accuracy.phase_aware_scoring import DepthRule, ScoreRequest, score_requests
 from benchmarks.data.lm_eval_tasks import leaf_tasks
 from benchmarks.models.load_model import load_planned
 from benchmarks.models.manifest import open_manifest
@@ -27,7 +27,6 @@ from benchmarks.runtime.device import Runtime
 from benchmarks.runtime.progress import Progress
 from benchmarks.runtime.run_measurement import run_measurement
 from cqil.modeling import PlannedLlamaForCausalLM
-from cqil.plan.early_exit_rule import EarlyExitRule
 
 
 class PhaseAwareLM(TemplateLM):
@@ -38,12 +37,12 @@ class PhaseAwareLM(TemplateLM):
         model: PlannedLlamaForCausalLM,
         tokenizer: PreTrainedTokenizerBase,
         label: str,
-        early_exit: EarlyExitRule | None = None,
+        depth_rule: DepthRule | None = None,
     ) -> None:
-        """`label` names the progress line; with `early_exit` decoded tokens leave early."""
+        """`label` names the progress line; `depth_rule` as in `score_requests`."""
         super().__init__()
         self.model, self.tokenizer = model, tokenizer
-        self.label, self.early_exit = label, early_exit
+        self.label, self.depth_rule = label, depth_rule
         self.one_token: dict[tuple[str, str], bool] = {}
         """(context, continuation) -> whether the continuation is one token."""
 
@@ -78,7 +77,7 @@ class PhaseAwareLM(TemplateLM):
             score_inputs.append(ScoreRequest(tuple(context[-context_tokens:]), tuple(continuation)))
         with Progress(self.label, len(score_inputs), "choices") as progress:
             scores = score_requests(
-                self.model, score_inputs, early_exit=self.early_exit, on_done=progress.to
+                self.model, score_inputs, depth_rule=self.depth_rule, on_done=progress.to
             )
         return [(s.loglikelihood, s.greedy) for s in scores]
 
@@ -107,7 +106,7 @@ def measure_multiple_choice(
         model = load_planned(variant, device, runtime.dtype)
         label = f"{variant.name} {'+'.join(tasks)}"
         lm = PhaseAwareLM(
-            model, open_manifest(variant.manifest).tokenizer, label, variant.early_exit
+            model, open_manifest(variant.manifest).tokenizer, label, variant.depth_rule
         )
         document_indices = {
             name: draw_documents(len(task.eval_docs), documents[name], runtime.seed)

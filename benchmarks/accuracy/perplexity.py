@@ -32,7 +32,7 @@ def measure_perplexity(
         requests = [ScoreRequest(*token_window.halves()) for token_window in windows]
         with Progress(f"{variant.name} perplexity", len(windows), "windows") as progress:
             scores = score_requests(
-                model, requests, early_exit=variant.early_exit, on_done=progress.to
+                model, requests, depth_rule=variant.depth_rule, on_done=progress.to
             )
         samples = [
             WindowSample(

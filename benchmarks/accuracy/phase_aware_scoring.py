@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -18,12 +18,17 @@ from transformers import DynamicCache
 from transformers.cache_utils import Cache, DynamicLayer
 
 from benchmarks.accuracy.padding import pad_tokens
+from benchmarks.runtime.errors import check_finite_scores
 from cqil.modeling import PlannedLlamaForCausalLM
 from cqil.modeling.chunked_logits import logits_in_chunks
 from cqil.modeling.early_exit import EarlyExitHooks
 from cqil.modeling.precision import at_least_float32
+from cqil.modeling.scheduled_decoding import ScheduleHooks
 from cqil.plan.early_exit_rule import EarlyExitRule
+from cqil.plan.schedule import Schedule
 
+DepthRule = EarlyExitRule | Schedule
+"""What gives each decoded token its own number of stages."""
 LOGITS_CHUNK = 512
 """Number of tokens whose logits are computed at once."""
 
@@ -46,7 +51,7 @@ class Score:
     """Whether every token of the continuation is the most likely one."""
     layers: float | None = None
     """Mean number of stages of the tokens that were decoded, which are all but the last. None
-    without early exit, and where nothing was decoded."""
+    without a depth rule, and where nothing was decoded."""
 
 
 @torch.inference_mode()
@@ -54,22 +59,23 @@ def score_requests(
     model: PlannedLlamaForCausalLM,
     requests: list[ScoreRequest],
     *,
-    early_exit: EarlyExitRule | None = None,
+    depth_rule: DepthRule | None = None,
     batch_tokens: int = 2048,
     on_done: Callable[[int], object] = lambda count: None,
 ) -> list[Score]:
     """Scores in the order of `requests`.
 
-    With `early_exit` decoded tokens leave early, as if they were decoded one by one. A batch has at
-    most `batch_tokens` context tokens, or a single context. `on_done` gets the number of requests
-    that are finished. Raises ValueError for an empty context or continuation.
+    With a `depth_rule` decoded tokens run fewer stages, as if they were decoded one by one; under a
+    schedule the model must run its first plan. A batch has at most `batch_tokens` context tokens,
+    or a single context. `on_done` gets the number of requests that are finished. Raises ValueError
+    for an empty context or continuation, and NotFiniteError for a score that is no number.
     """
     for request in requests:
         if not request.context or not request.continuation:
             raise ValueError("requests: context and continuation need at least one token each")
     scores: dict[int, Score] = {}
     for batch in _batches(requests, batch_tokens):
-        scores |= _score_batch(model, requests, batch, early_exit)
+        scores |= _score_batch(model, requests, batch, depth_rule)
         on_done(len(scores))
     return [scores[i] for i in range(len(requests))]
 
@@ -95,7 +101,7 @@ def _score_batch(
     model: PlannedLlamaForCausalLM,
     requests: list[ScoreRequest],
     batch: dict[tuple[int, ...], list[int]],
-    early_exit: EarlyExitRule | None,
+    depth_rule: DepthRule | None,
 ) -> dict[int, Score]:
     """Index of a request -> its score, for the requests of one batch."""
     cache = DynamicCache(config=model.config)
@@ -116,7 +122,7 @@ def _score_batch(
         layers: list[float | None] = [None] * len(indices)
         if inputs[0]:
             rows_cache = _select_rows(cache, rows_R, model)
-            decoded_RTH, layers = _decode(model, rows_cache, mask_BT[rows_R], inputs, early_exit)
+            decoded_RTH, layers = _decode(model, rows_cache, mask_BT[rows_R], inputs, depth_rule)
             hidden_RTH = torch.cat([hidden_RTH, decoded_RTH], dim=1)
         continuations = {i: requests[i].continuation for i in indices}
         scores |= _score_hidden(model, hidden_RTH, continuations, layers)
@@ -155,7 +161,7 @@ def _decode(
     cache: Cache,
     mask_RT: torch.Tensor,
     inputs: list[list[int]],
-    early_exit: EarlyExitRule | None,
+    depth_rule: DepthRule | None,
 ) -> tuple[torch.Tensor, list[float | None]]:
     """Hidden states [R, T, H] of the continuations over their contexts, and mean stages [R].
 
@@ -164,7 +170,7 @@ def _decode(
     inputs_RT, inputs_mask_RT = pad_tokens(inputs, model.device, left=False)
     steps_T = torch.arange(inputs_RT.shape[1], device=model.device)
     positions_RT = mask_RT.sum(-1, keepdim=True) + steps_T
-    with nullcontext() if early_exit is None else EarlyExitHooks(model, early_exit) as exit_hooks:
+    with _depth_hooks(model, depth_rule) as hooks:
         hidden_RTH = model.model(
             inputs_RT,
             attention_mask=torch.cat([mask_RT, inputs_mask_RT], dim=1),
@@ -172,10 +178,20 @@ def _decode(
             past_key_values=cache,
             phase="decode",
         ).last_hidden_state
-    if exit_hooks is None:
+    if hooks is None:
         return hidden_RTH, [None] * len(inputs)
-    depths_and_lengths = zip(exit_hooks.depths_BT.tolist(), map(len, inputs), strict=True)
+    depths_and_lengths = zip(hooks.depths_BT.tolist(), map(len, inputs), strict=True)
     return hidden_RTH, [sum(depths[:n]) / n if n else None for depths, n in depths_and_lengths]
+
+
+def _depth_hooks(
+    model: PlannedLlamaForCausalLM, depth_rule: DepthRule | None
+) -> AbstractContextManager[EarlyExitHooks | ScheduleHooks | None]:
+    if depth_rule is None:
+        return nullcontext()
+    if isinstance(depth_rule, Schedule):
+        return ScheduleHooks(model, depth_rule)
+    return EarlyExitHooks(model, depth_rule)
 
 
 def _score_hidden(
@@ -192,6 +208,7 @@ def _score_hidden(
     valid_RT = torch.arange(max(lengths))[None] < torch.tensor(lengths)[:, None]
     targets_N = torch.tensor([t for continuation in continuations.values() for t in continuation])
     logp_N, greedy_N = _target_logp(model, hidden_RTH[valid_RT.to(model.device)], targets_N)
+    check_finite_scores(logp_N.tolist(), "log-probability of a token")
     rows = zip(continuations, logp_N.split(lengths), greedy_N.split(lengths), layers, strict=True)
     return {
         i: Score(float(logp_T.sum()), bool(greedy_T.all()), mean_layers)

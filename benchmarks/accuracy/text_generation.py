@@ -23,7 +23,6 @@ from benchmarks.runtime.progress import Progress
 from benchmarks.runtime.run_measurement import run_measurement
 from cqil.checkpoint.tensor_reader import DTYPES
 from cqil.engine import Engine
-from cqil.modeling.layer_merging import apply_merges
 
 
 def measure_generation(
@@ -54,8 +53,7 @@ def measure_generation(
         "shots": task.shots,
         "decoding": "greedy",
     }
-    schedule = None if variant.schedule is None else variant.schedule.to_dict()
-    known = {"task": name, "task_version": task.version, "schedule": schedule}
+    known = {"task": name, "task_version": task.version}
     return run_measurement(GenerationResult, variant, workload, runtime, measure, **known)
 
 
@@ -82,13 +80,13 @@ def _answer_in_batches(
 
 def load_variant_engine(variant: Variant, device: str, dtype: str) -> Engine:
     """The engine of the plan or schedule of a variant, over merged layers if it merges any."""
-    checkpoint, plan = open_manifest(variant.manifest), variant.schedule or variant.plan
-    if not variant.merges:
-        # Read from the files: a dense model beside the engine would double the memory.
-        return Engine.load(checkpoint, plan, dtype=DTYPES[dtype], device=device)
-    dense = checkpoint.load_dense(DTYPES[dtype], device)
-    apply_merges(dense, variant.merges)
-    return Engine.from_dense(dense, plan)
+    return Engine.load(
+        open_manifest(variant.manifest),
+        variant.schedule or variant.plan,
+        dtype=DTYPES[dtype],
+        device=device,
+        merges=variant.merges,
+    )
 
 
 def encode_prompt(

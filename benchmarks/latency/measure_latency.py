@@ -78,7 +78,6 @@ def measure_latency(
             replace(runtime, threads=target.backend.threads(runtime)),
             partial(measure, target),
             backend=target.backend.record(),
-            schedule=_schedule(by_name[target.variant]),
             layout={},
             session=session_id,
         )
@@ -97,10 +96,6 @@ def _by_name(variants: list[Variant]) -> dict[str, Variant]:
     if REFERENCE in by_name:
         by_name[AA_CONTROL] = replace(by_name[REFERENCE], name=AA_CONTROL)
     return by_name
-
-
-def _schedule(variant: Variant) -> dict[str, Any] | None:
-    return None if variant.schedule is None else variant.schedule.to_dict()
 
 
 def _sessions(

@@ -19,7 +19,8 @@ def load_dense(manifest: dict[str, Any], device: str, dtype: str) -> LlamaForCau
 
 
 def load_planned(variant: Variant, device: str, dtype: str) -> PlannedLlamaForCausalLM:
-    """The model under the variant's plan, with the layers that the variant merges."""
+    """The model under the variant's plan, or the first of its schedule, with its merged layers."""
     dense = load_dense(variant.manifest, device, dtype)
     apply_merges(dense, variant.merges)
-    return PlannedLlamaForCausalLM.from_dense(dense, variant.plan)
+    plan = variant.plan if variant.schedule is None else variant.schedule.plans[0]
+    return PlannedLlamaForCausalLM.from_dense(dense, plan)

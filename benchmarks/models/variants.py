@@ -31,6 +31,11 @@ class Variant:
     early_exit: EarlyExitRule | None = None
     """When decoded tokens leave the plan's stages early; None where all tokens stay."""
 
+    @property
+    def depth_rule(self) -> EarlyExitRule | Schedule | None:
+        """What gives each decoded token its own number of layers; None where all run the plan."""
+        return self.early_exit or self.schedule
+
     def result_fields(self) -> dict[str, Any]:
         """Fields of a result that tell what was measured."""
         return {
@@ -39,6 +44,7 @@ class Variant:
             "plan": self.plan.to_dict(),
             "slug": self.plan.slug,
             "early_exit": None if self.early_exit is None else self.early_exit.to_dict(),
+            "schedule": None if self.schedule is None else self.schedule.to_dict(),
             "model": Model.of_manifest(self.manifest),
         }
 

@@ -37,17 +37,27 @@ def write_atomically(path: Path, text: str) -> None:
 def write_json(path: Path, data: Any, *, compact: bool = False) -> None:
     """Writes JSON atomically: indented by one space, or without white space if `compact`.
 
-    A path that ends with .gz is compressed; equal data give equal bytes.
+    A path that ends with .gz is compressed; equal data give equal bytes. Raises ValueError for NaN
+    and infinity, which JSON does not have.
     """
-    text = json.dumps(data, separators=(",", ":")) if compact else json.dumps(data, indent=1)
+    layout: dict[str, Any] = {"separators": (",", ":")} if compact else {"indent": 1}
+    text = json.dumps(data, allow_nan=False, **layout)
     encoded = f"{text}\n".encode()
     _write_bytes(path, gzip.compress(encoded, mtime=0) if path.suffix == ".gz" else encoded)
 
 
 def read_json(path: Path) -> Any:
-    """The data in a JSON file; a path that ends with .gz is decompressed."""
+    """The data in a JSON file; a path that ends with .gz is decompressed.
+
+    Raises ValueError for NaN and infinity, which JSON does not have.
+    """
     encoded = path.read_bytes()
-    return json.loads(gzip.decompress(encoded) if path.suffix == ".gz" else encoded)
+    text = gzip.decompress(encoded) if path.suffix == ".gz" else encoded
+
+    def refuse(constant: str) -> Any:
+        raise ValueError(f"{path}: holds {constant}, which is no number; measure it again")
+
+    return json.loads(text, parse_constant=refuse)
 
 
 def sha256_file(path: Path) -> str:

@@ -85,6 +85,10 @@ class _Result(Schema):
     early_exit: dict[str, Any] | None = Field(
         default=None, description="When decoded tokens leave the plan early; null where none does"
     )
+    schedule: dict[str, Any] | None = Field(
+        default=None,
+        description="Plans that follow one another; null where `plan` serves all tokens",
+    )
     model: Model
     workload: dict[str, Any]
     provenance: Provenance
@@ -120,10 +124,6 @@ class GenerationResult(_Result):
     kind: Literal["generation"] = "generation"
     task: str
     task_version: int
-    schedule: dict[str, Any] | None = Field(
-        default=None,
-        description="Plans that follow one another; null where `plan` serves all tokens",
-    )
     samples: list[GenerationSample]
 
 
@@ -135,10 +135,6 @@ class LatencyResult(_Result):
     layout: dict[str, Any] = Field(
         description="group_parallel_size, tensor_parallel_size, ungrouped_layers; empty where the "
         "variant did not run"
-    )
-    schedule: dict[str, Any] | None = Field(
-        default=None,
-        description="Plans that follow one another; null where `plan` serves all tokens",
     )
     layers: float | None = Field(
         default=None,

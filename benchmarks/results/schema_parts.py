@@ -11,9 +11,9 @@ SCHEMA_VERSION = 2
 
 
 class Schema(BaseModel):
-    """Unknown keys are errors: a misspelt field must not vanish."""
+    """Unknown keys are errors: a misspelt field must not vanish. So are NaN and infinity."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Model(Schema):

@@ -11,7 +11,7 @@ from benchmarks.models.variants import Variant
 from benchmarks.results.provenance import provenance
 from benchmarks.results.result_schema import Result
 from benchmarks.runtime.device import Runtime
-from benchmarks.runtime.errors import UnavailableError
+from benchmarks.runtime.errors import NotFiniteError, UnavailableError
 
 R = TypeVar("R", bound=Result)
 T = TypeVar("T")
@@ -27,8 +27,8 @@ def run_measurement(
 ) -> R:
     """The result of `measure`, which gets the device and returns fields of the result.
 
-    UnavailableError makes the result `skipped`, and memory that runs out makes it `failed`; such a
-    result has the `fixed_fields` and no samples. Every other error is raised.
+    UnavailableError makes the result `skipped`; memory that runs out, and NotFiniteError, make it
+    `failed`; such a result has the `fixed_fields` and no samples. Every other error is raised.
     """
     status, reason, device = "ok", None, runtime.device
     fields: dict[str, Any] = {"samples": []} | fixed_fields
@@ -37,6 +37,8 @@ def run_measurement(
         fields |= measure(device)
     except UnavailableError as error:
         status, reason = "skipped", str(error)
+    except NotFiniteError as error:
+        status, reason = "failed", str(error)
     except (MemoryError, torch.OutOfMemoryError) as error:
         status, reason = "failed", f"out of memory: {str(error) or 'no detail'}".splitlines()[0]
     return result_class(

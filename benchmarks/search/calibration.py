@@ -14,8 +14,10 @@ from typing import Any
 from benchmarks.config.run_config import parse_method
 from benchmarks.data.token_windows import TokenWindow, text_windows
 from benchmarks.models.manifest import open_manifest
+from benchmarks.results.code_fingerprint import fingerprint
 from benchmarks.results.files import read_json, sha256_file, write_json
 from benchmarks.runtime.device import Runtime
+from benchmarks.runtime.errors import check_finite_scores
 from benchmarks.runtime.progress import Progress
 from benchmarks.search.calibration_evaluator import CalibrationEvaluator
 from cqil.checkpoint.tensor_reader import DTYPES
@@ -35,6 +37,8 @@ def write_similarity(
     dense = checkpoint.load_dense(DTYPES[runtime.dtype], runtime.start())
     with Progress("similarity", len(windows), "windows") as progress:
         similarity = measure_similarity(dense, _tokens(windows, progress))
+    check_finite_scores(similarity.cosine.ravel().tolist(), "similarity of two layers")
+    check_finite_scores(similarity.angular_last.ravel().tolist(), "angle between two layers")
     data = {
         "model": manifest["name"],
         "model_sha256": manifest["sha256"],
@@ -69,7 +73,7 @@ def write_search(
         [token_window.tokens for token_window in windows],
         grid,
         out.parent / "answers",
-        key=json.dumps([manifest["sha256"], record, runtime.dtype], sort_keys=True),
+        key=json.dumps([manifest["sha256"], record, runtime.dtype, _code()], sort_keys=True),
     )
     start = time.monotonic()
     with Progress(f"search {method.search_key}", 0, "evaluations") as progress:
@@ -81,6 +85,11 @@ def write_search(
         "seconds": round(time.monotonic() - start, 1),
     }
     write_json(out, header | search_result)
+
+
+def _code() -> str:
+    """Digest over all code that answers depend on, so that an answer of older code is not read."""
+    return fingerprint(CalibrationEvaluator.__module__)
 
 
 def _tokens(windows: list[TokenWindow], progress: Progress) -> Iterator[list[int]]:

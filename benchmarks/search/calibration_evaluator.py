@@ -5,7 +5,6 @@ Shape suffixes: B windows, T tokens, H hidden size, N scored tokens, V vocabular
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch.nn import functional as F  # noqa: N812
 from transformers import LlamaForCausalLM
 
 from benchmarks.accuracy.phase_aware_scoring import ScoreRequest, score_requests
+from benchmarks.runtime.errors import check_finite_scores
 from benchmarks.runtime.progress import Progress
 from benchmarks.search.layer_scores import (
     dependency_matrix,
@@ -29,7 +29,7 @@ from benchmarks.search.stored_answers import StoredAnswers
 from cqil.methods.evidence import LayerMerge
 from cqil.modeling import PlannedLlamaForCausalLM
 from cqil.modeling.chunked_logits import logits_in_chunks
-from cqil.modeling.layer_merging import apply_merges
+from cqil.modeling.layer_merging import merged_layers
 from cqil.plan import LayerPlan, dense_plan
 from cqil.plan.early_exit_rule import EarlyExitRule
 
@@ -98,7 +98,12 @@ class CalibrationEvaluator:
         return float(self._answer(question, lambda: self._merged_similarity(merges)))
 
     def _answer(self, question: list[Any], compute: Callable[[], Any]) -> Any:
-        answer = self._answers.get(question, compute)
+        def checked() -> Any:
+            answer = compute()
+            check_finite_scores(np.ravel(answer).tolist(), f"{question[0]} of the search")
+            return answer
+
+        answer = self._answers.get(question, checked)
         if self.progress is not None:
             self.progress.update()
         return answer
@@ -142,17 +147,16 @@ class CalibrationEvaluator:
         half = self.tokens_BT.shape[1] // 2
         windows = (tuple(window) for window in self.tokens_BT.tolist())
         requests = [ScoreRequest(window[:half], window[half:]) for window in windows]
-        scores = score_requests(model, requests, early_exit=early_exit)
+        scores = score_requests(model, requests, depth_rule=early_exit)
         return sum(score.layers for score in scores if score.layers is not None) / len(scores)
 
     @torch.inference_mode()
     def _merged_similarity(self, merges: Sequence[LayerMerge]) -> float:
-        merged = copy.deepcopy(self.dense)
-        apply_merges(merged, merges)
         taken = {layer for merge in merges for layer in merge.taken}
         kept = tuple((layer,) for layer in range(self.num_layers) if layer not in taken)
-        merged_states = PlanStates(merged, self.tokens_BT)
-        merged_BTH = merged_states.last(LayerPlan(num_layers=self.num_layers, groups=kept))
+        with merged_layers(self.dense, merges):
+            merged_states = PlanStates(self.dense, self.tokens_BT, keep=False)
+            merged_BTH = merged_states.last(LayerPlan(num_layers=self.num_layers, groups=kept))
         dense_BTH = self._states.last(dense_plan(self.num_layers))
         norm = self.dense.model.norm
         merged_BN, dense_BN = norm(merged_BTH).flatten(1), norm(dense_BTH).flatten(1)

@@ -34,9 +34,11 @@ class PlanStates:
     """Runs plans over the windows, and keeps the states behind their first stages."""
 
     @torch.inference_mode()
-    def __init__(self, dense: LlamaForCausalLM, tokens_BT: torch.Tensor) -> None:
-        """`tokens_BT`: the windows, on the device of the model."""
-        self.dense = dense
+    def __init__(
+        self, dense: LlamaForCausalLM, tokens_BT: torch.Tensor, *, keep: bool = True
+    ) -> None:
+        """`tokens_BT`: the windows, on the device of the model; `keep`: whether states are kept."""
+        self.dense, self.max_kept_states = dense, MAX_KEPT_STATES if keep else 0
         self._kept: OrderedDict[tuple[Any, ...], torch.Tensor] = OrderedDict()
         embedded_BTH = dense.model.embed_tokens(tokens_BT)
         positions_1T = torch.arange(tokens_BT.shape[1], device=dense.device)[None]
@@ -92,5 +94,5 @@ class PlanStates:
     def _keep(self, key: tuple[Any, ...], x_BTH: torch.Tensor) -> None:
         """Keeps a state, and drops the oldest one if there are too many."""
         self._kept[key] = x_BTH
-        if len(self._kept) > MAX_KEPT_STATES:
+        if len(self._kept) > self.max_kept_states:
             self._kept.popitem(last=False)

@@ -10,6 +10,7 @@ in float64 on random plans. Shape suffixes: B sequences, T tokens, V vocabulary.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -36,7 +37,9 @@ from cqil.engine.options import (
 from cqil.engine.parallel.communicator import COMMUNICATORS, check_rank
 from cqil.engine.prompt_checks import check_prompt
 from cqil.engine.rank_program import RankProgram, WeightPacker
+from cqil.methods.evidence import LayerMerge
 from cqil.modeling.dense_model import check_dense_model
+from cqil.modeling.layer_merging import merged_reader
 from cqil.plan import LayerPlan, dense_plan
 from cqil.plan.schedule import Schedule
 
@@ -94,10 +97,12 @@ class Engine(GenerationMixin):
         device: str = "cpu",
         rank: int = 0,
         options: EngineOptions = EngineOptions(),  # noqa: B008, frozen
+        merges: Sequence[LayerMerge] = (),
     ) -> Engine:
         """From a directory or hub id; each rank reads only the tensors that it computes with.
 
-        `plan`: None takes that which the directory was saved with, dense where there is none.
+        `plan`: None takes that which the directory was saved with, dense where there is none;
+        `merges`: layers that take in others before the plan runs.
         Raises ValueError as `open_checkpoint` and `Engine` do.
         """
         checkpoint = source if isinstance(source, Checkpoint) else open_checkpoint(source)
@@ -106,7 +111,7 @@ class Engine(GenerationMixin):
         return cls(
             checkpoint.config,
             plan,
-            checkpoint.reader(dtype, device),
+            merged_reader(checkpoint.reader(dtype, device), merges),
             rank=rank,
             options=options,
             generation=checkpoint.generation,

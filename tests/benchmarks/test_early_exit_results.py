@@ -67,7 +67,7 @@ def test_perplexity_knows_how_deep_tokens_went(tiny_llama, dense, manifest, text
     result = measure_perplexity(early, [text], None, WINDOW, CPU)
     model = PlannedLlamaForCausalLM.from_dense(dense, dense_plan(4))
     request = evaluation_window(tiny_llama)
-    (expected,) = score_requests(model, [request], early_exit=RULE)
+    (expected,) = score_requests(model, [request], depth_rule=RULE)
     (sample,) = result.samples
     assert sample.nll == pytest.approx(-expected.loglikelihood, rel=1e-5)
     assert sample.layers == pytest.approx(expected.layers)
@@ -90,7 +90,7 @@ def test_choices_leave_early_too(tiny_llama, dense):
     for rule in (RULE, None):
         scores = PhaseAwareLM(model, tokenizer, "label", rule)._loglikelihood_tokens(requests)
         assert scores[0][0] == pytest.approx(
-            score_requests(model, [request], early_exit=rule)[0].loglikelihood
+            score_requests(model, [request], depth_rule=rule)[0].loglikelihood
         )
 
 
@@ -100,7 +100,7 @@ def test_the_evaluator_tells_the_mean_depth(dense, tmp_path):
     evaluator = CalibrationEvaluator(dense, windows, 3, tmp_path, key="k")
     requests = [ScoreRequest(tuple(w[:8]), tuple(w[8:])) for w in windows]
     model = PlannedLlamaForCausalLM.from_dense(dense, dense_plan(4))
-    scored = score_requests(model, requests, early_exit=RULE)
+    scored = score_requests(model, requests, depth_rule=RULE)
     assert evaluator.layers_run(RULE) == pytest.approx(fmean(s.layers for s in scored))
     assert len(list(tmp_path.rglob("*.json"))) == 1
     (path,) = tmp_path.rglob("*.json")

@@ -1,21 +1,26 @@
 """Schedules: what they refuse, and the engine under plans that shrink from token to token."""
 
 import re
+from dataclasses import replace
 
 import pytest
+import torch
 from any_plan import TARGETS, stages
 from equality import STEPS, assert_reference
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from rank_functions import scheduled_logits
 from reference import Reference
 from strategies import Case, cases, examples
 from tiny_models import Shape, tiny_dense, tokens_of
+from transformers import DynamicCache
 
 from cqil import LayerPlan, dense_plan, kept_layers_plan, uniform_plan
 from cqil.engine import Engine
 from cqil.engine.parallel.layout import Layout
 from cqil.engine.parallel.rank_assignment import stages_of_rank
+from cqil.modeling import PlannedLlamaForCausalLM
+from cqil.modeling.scheduled_decoding import ScheduleHooks
 from cqil.plan.schedule import Schedule
 from cqil.plan.stages import has_attention, layer_of
 
@@ -67,6 +72,45 @@ def test_two_ranks_under_a_schedule_equal_the_naive_maths(two_ranks, layout, dra
     assert sum(logits is not None for logits in by_rank) == layout.tensor_parallel_size
     for logits in by_rank[: layout.tensor_parallel_size]:
         assert_reference(logits, *drawn)
+
+
+@st.composite
+def nested_schedules(draw):
+    """A case, and a schedule whose later plans only leave stages out."""
+    case = draw(cases(own_prefill=draw(st.booleans())))
+    plans, starts = [case.plan], [0]
+    for start in sorted(draw(st.sets(st.integers(1, STEPS - 1), max_size=3))):
+        groups = plans[-1].groups
+        kept = draw(st.sets(st.sampled_from(range(len(groups))), min_size=1))
+        kept |= {next(n for n, stage in enumerate(groups) if any(map(has_attention, stage)))}
+        groups = [stage for n, stage in enumerate(groups) if n in kept]
+        plans.append(replace(plans[0], groups=groups, prefill=None, ladder=None))
+        starts.append(start)
+    return case, Schedule(tuple(plans), tuple(starts))
+
+
+@given(drawn=nested_schedules())
+@settings(max_examples=examples(60))
+@torch.no_grad()
+@pytest.mark.usefixtures("full_float64")
+def test_the_reference_under_a_schedule_equals_the_engine(drawn):
+    """One pass over all decoded tokens, as scores are made, is the engine's token by token."""
+    case, schedule = drawn
+    assume(not any(plan.in_ladder(stage) for plan in schedule.plans for stage in plan.groups))
+    dense = tiny_dense(case.plan.num_layers, case.shape, case.seed)
+    ids_BT = tokens_of(1, case.prompt_length + STEPS, case.seed)
+    prompt_BT, fed_BT = ids_BT[:, : case.prompt_length], ids_BT[:, case.prompt_length :]
+    engine = Engine.from_dense(dense, schedule)
+    engine.prefill(prompt_BT, max_tokens=ids_BT.shape[1])
+    by_token = [engine.decode_step(token_B) for token_B in fed_BT.T]
+    model = PlannedLlamaForCausalLM.from_dense(dense, schedule.plans[0])
+    cache = DynamicCache()
+    model(prompt_BT, past_key_values=cache, phase="prefill")
+    with ScheduleHooks(model, schedule) as hooks:
+        logits_BTV = model(fed_BT, past_key_values=cache, phase="decode").logits
+    torch.testing.assert_close(logits_BTV, torch.stack(by_token, 1), rtol=1e-9, atol=1e-9)
+    depths = [schedule.plans[schedule.index_at(step)].depth for step in range(STEPS)]
+    assert hooks.depths_BT.tolist() == [depths]
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ from torch.nn import functional as F  # noqa: N812
 
 from benchmarks.search.calibration_evaluator import CalibrationEvaluator
 from cqil import kept_layers_plan
+from cqil.engine import Engine
 from cqil.methods.evidence import LayerMerge
 from cqil.modeling import PlannedLlamaForCausalLM
-from cqil.modeling.layer_merging import apply_merges, merged_weights
+from cqil.modeling.layer_merging import apply_merges, merged_layers, merged_reader
 
 pytestmark = pytest.mark.usefixtures("full_float64")
 NORMS = ("input_layernorm.weight", "post_attention_layernorm.weight")
@@ -23,9 +24,9 @@ def layer(dense, index):
 
 
 def merged_layer(dense, merge):
-    prefix = f"model.layers.{merge.into}."
-    found = merged_weights(dense.state_dict(), merge)
-    return {name.removeprefix(prefix): weight for name, weight in found.items()}
+    prefix, weights = f"model.layers.{merge.into}.", dense.state_dict()
+    read = merged_reader(lambda name: weights.get(name), [merge])
+    return {name.removeprefix(prefix): read(name) for name in weights if name.startswith(prefix)}
 
 
 def test_paper_rule_adds_every_difference_to_the_first_layer():
@@ -98,3 +99,36 @@ def test_asking_for_a_merge_leaves_the_model_as_it_was(tmp_path):
     bench.merged_similarity([LayerMerge(1, (2, 3))])
     for n in range(4):
         assert all(torch.equal(w, before[n][name]) for name, w in layer(dense, n).items())
+
+
+MERGES = [LayerMerge(3, (4,)), LayerMerge(1, (2, 3), "notebook"), LayerMerge(0, (1,))]
+
+
+def test_an_engine_over_merged_files_equals_the_merged_model(tmp_path):
+    dense, plan = tiny_dense(5), kept_layers_plan(5, [0])
+    dense.save_pretrained(tmp_path)
+    merged = Engine.load(tmp_path, plan, dtype=torch.float64, merges=MERGES)
+    logits = merged.prefill(WINDOWS, max_tokens=12)
+    apply_merges(dense, MERGES)
+    expected = PlannedLlamaForCausalLM.from_dense(dense, plan)(WINDOWS).logits[:, -1]
+    torch.testing.assert_close(logits, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_a_slice_of_a_merge_is_the_merge_of_slices():
+    weights, index = tiny_dense(5).state_dict(), (slice(3, 9), slice(1, None))
+    read = merged_reader(lambda name, *index: weights[name][index or ...], MERGES)
+    name = "model.layers.0.mlp.up_proj.weight"
+    assert torch.equal(read(name, *index), read(name)[index])
+
+
+def test_a_model_is_itself_again_after_a_trial():
+    dense = tiny_dense(5)
+    before = {name: weight.clone() for name, weight in dense.state_dict().items()}
+    with pytest.raises(KeyError), merged_layers(dense, MERGES):
+        changed = dense.state_dict()
+        assert not torch.equal(
+            changed["model.layers.0.mlp.up_proj.weight"],
+            before["model.layers.0.mlp.up_proj.weight"],
+        )
+        raise KeyError
+    assert all(torch.equal(weight, before[name]) for name, weight in dense.state_dict().items())
