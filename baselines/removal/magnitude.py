@@ -1,10 +1,13 @@
-"""Magnitude: delete the layers whose absolute weights sum to least."""
+"""Magnitude: delete the layers whose absolute weights sum to least.
+
+The ends of the stack are protected as in the released code of Shortened LLaMA (arXiv 2402.02834).
+"""
 
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from baselines.removal.score_ranking import remove_least
+from baselines.removal.score_ranking import ProtectedEnds, remove_least
 from cqil.methods.evidence import Evidence
 from cqil.methods.method import Look, Method
 from cqil.methods.options import Depth
@@ -12,7 +15,7 @@ from cqil.methods.plan_evaluator import PlanEvaluator
 from cqil.plan import LayerPlan
 
 
-class Magnitude(Method):
+class Magnitude(ProtectedEnds, Method):
     family: ClassVar[str] = "removal"
     default_look: ClassVar[Look] = Look("Magnitude removal", "s", "top")
     method: Literal["magnitude"] = "magnitude"
@@ -27,4 +30,5 @@ class Magnitude(Method):
         return {"salience": evaluator.salience("magnitude").tolist()}
 
     def plan(self, evidence: Evidence) -> LayerPlan:
-        return remove_least(np.array(evidence.required_search_result["salience"]), self.depth)
+        salience_L = np.array(evidence.required_search_result["salience"])
+        return remove_least(salience_L, self.depth, self.protect_first, self.protect_last)

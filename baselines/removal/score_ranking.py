@@ -1,9 +1,17 @@
 """Removal by a score of each layer: the layers of least score go at once."""
 
 import numpy as np
+from pydantic import BaseModel, Field
 
 from cqil.methods.options import check_depth
 from cqil.plan import LayerPlan, kept_layers_plan
+
+
+class ProtectedEnds(BaseModel):
+    """Options of rules that leave the ends of the stack alone, as Shortened LLaMA's code does."""
+
+    protect_first: int = Field(default=4, ge=0, description="Layers at the bottom that stay")
+    protect_last: int = Field(default=2, ge=0, description="Layers at the top that stay")
 
 
 def remove_least(score_L: np.ndarray, depth: int, first: int = 0, last: int = 0) -> LayerPlan:

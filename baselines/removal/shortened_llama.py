@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from baselines.removal.score_ranking import remove_least
+from baselines.removal.score_ranking import ProtectedEnds, remove_least
 from cqil.methods.evidence import Evidence
 from cqil.methods.method import Look, Method
 from cqil.methods.options import Depth
@@ -18,13 +18,11 @@ from cqil.methods.plan_evaluator import PlanEvaluator
 from cqil.plan import LayerPlan, kept_layers_plan
 
 
-class Shortened(Method):
+class Shortened(ProtectedEnds, Method):
     family: ClassVar[str] = "removal"
     method: Literal["shortened"] = "shortened"
     criterion: Literal["ppl", "taylor"] = Field(description="How a layer is scored")
     depth: Depth
-    protect_first: int = Field(default=4, ge=0, description="Layers at the bottom that stay")
-    protect_last: int = Field(default=2, ge=0, description="Layers at the top that stay")
 
     @property
     def search_key(self) -> str:

@@ -6,12 +6,12 @@ results/<run>/variants, which also says which model it is for, or a directory th
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from cqil.cli.plan_source import PlanSource, read_plan
 from cqil.cli.run_app import run_app
 from cqil.plan import LayerPlan
 
@@ -34,8 +34,7 @@ def inspect(
 
     from cqil.cli.plan_drawing import draw_plan
 
-    layer_plan, _ = read_plan(plan, layers or _depth_of(model))
-    Console().print(draw_plan(layer_plan))
+    Console().print(draw_plan(read_plan(plan, layers or _depth_of(model)).plan))
 
 
 @app.command()
@@ -44,21 +43,30 @@ def build(
     out: Annotated[Path, typer.Option(help="New directory for the checkpoint")],
     model: Model = None,
 ) -> None:
-    """Save a plan over a model as a checkpoint that Transformers loads."""
+    """Save a plan over a model as a checkpoint that Transformers loads.
+
+    Where the plan only leaves out layers, it is a plain LLaMA, which every runtime opens.
+    """
     if out.is_file() or (out.exists() and any(out.iterdir())):
         raise ValueError(f"out: {out} is not empty; choose a new directory")
     from cqil.checkpoint import open_checkpoint
     from cqil.modeling import PlannedLlamaForCausalLM
+    from cqil.modeling.layer_merging import apply_merges
+    from cqil.modeling.plain_llama import as_plain_llama, is_plain
 
-    layer_plan, source = _plan_and_model(plan, model)
-    checkpoint = open_checkpoint(source)
-    tokenizer = checkpoint.tokenizer
-    planned = PlannedLlamaForCausalLM.from_dense(checkpoint.load_dense(), layer_plan)
+    source, path = _plan_and_model(plan, model)
+    source.check_constant()
+    checkpoint = open_checkpoint(path)
+    dense, tokenizer = checkpoint.load_dense(), checkpoint.tokenizer
+    apply_merges(dense, source.merges)
+    planned = PlannedLlamaForCausalLM.from_dense(dense, source.plan)
+    saved = as_plain_llama(planned) if is_plain(source.plan) else planned
     partial = out.with_name(f".{out.name}.partial")
-    planned.save_pretrained(partial)
+    saved.save_pretrained(partial)
     tokenizer.save_pretrained(partial)
     partial.replace(out)
-    typer.echo(f"{planned.plan.slug}: {len(planned.plan.stored_layers)} layers in {out}")
+    kind = "a plain LLaMA" if is_plain(source.plan) else "loaded with `import cqil.modeling`"
+    typer.echo(f"{source.plan.slug}: {len(source.plan.stored_layers)} layers in {out}, {kind}")
 
 
 @app.command()
@@ -93,18 +101,25 @@ def generate(
     from cqil.engine.options import EngineOptions
     from cqil.engine.parallel.layout import Layout
 
-    layer_plan, source = _plan_and_model(plan, model)
+    source, path = _plan_and_model(plan, model)
     layout = Layout(
         group_parallel_size=group_parallel_size,
         tensor_parallel_size=tensor_parallel_size,
         ungrouped_layers=ungrouped_layers,  # type: ignore[arg-type]
     )
+    options = EngineOptions(
+        layout=layout,
+        communicator=communicator,  # type: ignore[arg-type]
+        mode=mode,  # type: ignore[arg-type]
+        early_exit=source.early_exit,
+    )
     request = GenerationRequest(
-        path=source,
-        plan=layer_plan,
+        path=path,
+        plan=source.schedule or source.plan,
+        merges=source.merges,
         prompt=prompt,
         max_new_tokens=max_new_tokens,
-        options=EngineOptions(layout=layout, communicator=communicator, mode=mode),  # type: ignore[arg-type]
+        options=options,
         device=device,
         dtype=dtype,
         threads=threads,
@@ -114,46 +129,6 @@ def generate(
         typer.echo(text)
     for line in speeds:
         typer.echo(line, err=True)
-
-
-def read_plan(text: str, num_layers: int | None) -> tuple[LayerPlan, str | None]:
-    """The plan that `text` names, and the directory of its model if a manifest tells it.
-
-    Raises ValueError with one line where `text` names no plan.
-    """
-    path = Path(text).expanduser()
-    if (path / "config.json").is_file():
-        return _saved_plan(path), text
-    if not path.is_file():
-        if num_layers is None:
-            raise ValueError(f"plan: {text!r} is no file; with a slug give --layers or --model")
-        return LayerPlan.from_slug(text, num_layers), None
-    try:
-        data: Any = json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"plan: {path} is not JSON ({error})") from None
-    manifest = data if isinstance(data, dict) and "plan" in data else {"plan": data}
-    if manifest.get("early_exit"):
-        raise ValueError(
-            f"plan: {path} leaves layers by confidence, which no plan says; "
-            "use Engine.load with exits"
-        )
-    plan = LayerPlan.from_dict(manifest["plan"])
-    if num_layers is not None:
-        plan.check_depth(num_layers)
-    # Results hold a plan too, but only a variant's manifest tells where the model lies.
-    model = manifest.get("model")
-    return plan, model.get("path") if isinstance(model, dict) else None
-
-
-def _saved_plan(folder: Path) -> LayerPlan:
-    """The plan that `cqil build` saved a folder with."""
-    from cqil.checkpoint.config_file import read_config
-
-    plan: LayerPlan | None = getattr(read_config(folder), "layer_plan", None)
-    if plan is None:
-        raise ValueError(f"plan: {folder} is a dense checkpoint; give a plan, and it as --model")
-    return plan
 
 
 def _depth_of(model: str | None) -> int | None:
@@ -167,13 +142,13 @@ def _depth_of(model: str | None) -> int | None:
     return config.num_hidden_layers if plan is None else plan.num_layers
 
 
-def _plan_and_model(plan: str, model: str | None) -> tuple[LayerPlan, str]:
-    """The plan, and the directory or hub id of its model."""
-    layer_plan, named_model = read_plan(plan, _depth_of(model))
-    source = model or named_model
-    if source is None:
+def _plan_and_model(plan: str, model: str | None) -> tuple[PlanSource, str]:
+    """What the plan argument names, and the directory or hub id of its model."""
+    source = read_plan(plan, _depth_of(model))
+    path = model or source.model
+    if path is None:
         raise ValueError(f"model: {plan} does not name one; give --model")
-    return layer_plan, source
+    return source, path
 
 
 def main() -> None:

@@ -16,7 +16,9 @@ from cqil.engine.options import PROCESS_GROUP_BACKENDS, EngineOptions
 from cqil.engine.parallel.worker_group import WorkerGroup
 from cqil.engine.parallel.worker_process import join_process_group, rank_device
 from cqil.engine.throughput import GenerationSpeed, copy_bandwidth, time_generation
+from cqil.methods.evidence import LayerMerge
 from cqil.plan import LayerPlan
+from cqil.plan.schedule import Schedule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +27,10 @@ class GenerationRequest:
 
     path: str
     """Directory or hub id of the model."""
-    plan: LayerPlan
+    plan: LayerPlan | Schedule
     prompt: str
     max_new_tokens: int
+    merges: tuple[LayerMerge, ...] = ()
     options: EngineOptions = field(default_factory=EngineOptions)
     device: str = "auto"
     dtype: str = "float32"
@@ -126,6 +129,7 @@ def _generate(rank: int, request: GenerationRequest, ids: list[int]) -> _RankAns
         device=device,
         rank=rank,
         options=request.options,
+        merges=request.merges,
     )
     prompt_BT = torch.tensor([ids], device=device)
     tokens_BT, speed = time_generation(engine, prompt_BT, None, request.max_new_tokens)

@@ -58,6 +58,11 @@ class Method(BaseModel, ABC):
         """Names the search that `plan` needs; methods with one key share its result."""
         return None
 
+    @property
+    def input_files(self) -> tuple[str, ...]:
+        """The user's files that `plan` reads; a change of one makes the plan anew."""
+        return ()
+
     def search(self, evaluator: PlanEvaluator) -> dict[str, Any]:
         """What `plan` reads as `search_result`; called where there is a `search_key`."""
         raise NotImplementedError(f"{self.method} has no search")

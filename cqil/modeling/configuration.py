@@ -7,6 +7,9 @@ from transformers import LlamaConfig
 
 from cqil.plan import LayerPlan, dense_plan
 
+REPLACED_FIELDS = ("model_type", "architectures", "plan", "transformers_version")
+"""What one kind of configuration says of itself, and another may not take over."""
+
 
 @strict
 class PlannedLlamaConfig(LlamaConfig):
@@ -46,7 +49,7 @@ class PlannedLlamaConfig(LlamaConfig):
         """The configuration of a dense LLaMA checkpoint once `plan` is applied to it."""
         plan.check_depth(config.num_hidden_layers)
         fields = config.to_dict()
-        for replaced in ("model_type", "architectures", "plan", "transformers_version"):
+        for replaced in REPLACED_FIELDS:
             fields.pop(replaced, None)
         fields |= {"plan": plan.to_dict(), "num_hidden_layers": len(plan.stored_layers)}
         planned = cls(**fields)
@@ -55,7 +58,14 @@ class PlannedLlamaConfig(LlamaConfig):
 
     def dense_config(self) -> LlamaConfig:
         """The configuration of the dense LLaMA that the plan is for; `from_llama` reverses it."""
+        return self._llama_config(self.layer_plan.num_layers)
+
+    def stored_config(self) -> LlamaConfig:
+        """The configuration of a LLaMA of the stored layers alone."""
+        return self._llama_config(self.num_hidden_layers)
+
+    def _llama_config(self, num_layers: int) -> LlamaConfig:
         fields = self.to_dict()
-        for replaced in ("model_type", "architectures", "plan", "transformers_version"):
+        for replaced in REPLACED_FIELDS:
             fields.pop(replaced, None)
-        return LlamaConfig(**fields | {"num_hidden_layers": self.layer_plan.num_layers})
+        return LlamaConfig(**fields | {"num_hidden_layers": num_layers})

@@ -10,6 +10,7 @@ FAMILIES = {
     "reordering": "Reordering",
     "removal": "Removal",
     "skipping": "Skipping",
+    "given": "Given plan",
 }
 NO_ACCURACY = "no accuracy"
 """Stands beside the time of a variant whose quality was not measured."""

@@ -26,6 +26,7 @@ COLOURS = {
     "reordering": "#CC79A7",
     "removal": "#D55E00",
     "skipping": "#009E73",
+    "given": "#56B4E9",
 }
 """Family -> colour of Okabe and Ito's palette, distinct with any colour vision."""
 OTHER_COLOUR = "#777777"

@@ -25,13 +25,14 @@ PUBLISHED = {
     *("dense", "uniform", "cosine", "greedy", "flatten", "dependency", "dynamic"),
     *("blockpruner", "gromov", "laco", "last-n", "magnitude", "random", "relative-magnitude"),
     *("shortened", "shortgpt", "sleb", "early-exit", "skipdecode", "unified"),
-    *("ladder", "layer-parallel", "painters", "parallel-attention"),
+    *("ladder", "layer-parallel", "painters", "parallel-attention", "plan"),
 }
 # Options beside the depth that a method cannot do without.
 OPTIONS = {
     "random": {"seed": 0},
     "unified": {"rule": "even"},
     "shortened": {"criterion": "ppl", "protect_first": 1, "protect_last": 1},
+    "magnitude": {"protect_first": 1, "protect_last": 1},
 }
 # Options that change a method's look.
 LOOK_OPTIONS = {
@@ -47,7 +48,7 @@ def test_every_method_is_registered_under_the_name_that_configurations_write():
     """The file of a rival lies in the folder of its family, all others in `cqil/selection`."""
     for name, kind in methods().items():
         assert kind.model_fields["method"].default == name
-        rival = kind.family not in ("dense", "cqil")
+        rival = kind.family not in ("dense", "cqil", "given")
         folder = f"baselines.{kind.family}." if rival else "cqil.selection."
         assert kind.__module__.startswith(folder)
     assert set(methods()) >= PUBLISHED

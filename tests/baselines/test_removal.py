@@ -1,6 +1,7 @@
 """Removal rules delete what their papers and released code say; golden facts, no model."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -145,11 +146,21 @@ def test_last_n_keeps_the_final_layer_unless_told_otherwise():
 
 
 @pytest.mark.parametrize(
-    ("kind", "method"), [("magnitude", Magnitude), ("relative", RelativeMagnitude)]
+    ("kind", "method"),
+    [
+        ("magnitude", partial(Magnitude, protect_first=0, protect_last=0)),
+        ("relative", RelativeMagnitude),
+    ],
 )
 def test_salience_rules_remove_the_least(kind, method):
     bench = MadeUpEvaluator(5, saliences={kind: [3.0, 1.0, 5.0, 2.0, 4.0]})
     assert [removed(run(method(depth=d), bench)) for d in (4, 2)] == [{1}, {0, 1, 3}]
+
+
+def test_magnitude_leaves_the_ends_alone():
+    bench = MadeUpEvaluator(9, saliences={"magnitude": [0.0, 1, 2, 3, 9, 8, 7, 5, 4]})
+    assert removed(run(Magnitude(depth=8), bench)) == {6}
+    assert removed(run(Magnitude(depth=8, protect_first=1), bench)) == {1}
 
 
 @pytest.mark.parametrize("kind", ["magnitude", "relative-magnitude", "shortened"])
@@ -196,7 +207,7 @@ def test_depth_below_the_protected_layers_is_one_line():
 
 def test_a_score_that_overflowed_deletes_nothing():
     bench = MadeUpEvaluator(4, saliences={"magnitude": [1.0, math.nan, 2.0, 3.0]})
-    assert removed(run(Magnitude(depth=2), bench)) == {0, 2}
+    assert removed(run(Magnitude(depth=2, protect_first=0, protect_last=0), bench)) == {0, 2}
 
 
 # --- greedy

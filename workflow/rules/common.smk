@@ -112,6 +112,8 @@ def evidence(wildcards):
         files["similarity"] = f"{RESULTS}/similarity.json"
     if key := search_name(RUN.variants[wildcards.variant]):
         files["search"] = f"{RESULTS}/search/{key}.json"
+    if method.input_files:
+        files["files"] = list(method.input_files)
     return files | probe_file(RUN.variants[wildcards.variant])
 
 

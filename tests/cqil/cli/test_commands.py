@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from cqil import LayerPlan, kept_layers_plan, uniform_plan
-from cqil.cli.app import read_plan
+from cqil.cli.plan_source import PlanSource, read_plan
 from cqil.cli.run_app import run_app
 
 PLAN = uniform_plan(6, 1, 5, 2)
@@ -70,11 +70,11 @@ def test_removed_layers_are_named(cqil, tmp_path):
 def test_manifest_says_which_model_it_is_for(tmp_path):
     path = tmp_path / "variant.json"
     path.write_text(json.dumps({"plan": PLAN.to_dict(), "model": {"path": "/models/tiny"}}))
-    assert read_plan(str(path), None) == (PLAN, "/models/tiny")
+    assert read_plan(str(path), None) == PlanSource(PLAN, "/models/tiny")
     path.write_text(PLAN.to_json())
-    assert read_plan(str(path), None) == (PLAN, None)
-    assert read_plan("S1-E5-P2-D0", 6) == (PLAN, None)
-    assert read_plan("dense", 6) == (LayerPlan.from_slug("dense", 6), None)
+    assert read_plan(str(path), None) == PlanSource(PLAN)
+    assert read_plan("S1-E5-P2-D0", 6) == PlanSource(PLAN)
+    assert read_plan("dense", 6) == PlanSource(LayerPlan.from_slug("dense", 6))
 
 
 @pytest.mark.parametrize(
