@@ -46,6 +46,9 @@ test: env  ## Run the tests, the smoke workflow among them (about 8 minutes on 2
 test-deep: env  ## Three times as many random plans against the reference, new ones each time
 	$(BIN)/python -m pytest tests/cqil/engine/test_engine.py tests/cqil/engine/test_ranks.py tests/cqil/modeling/test_cached_decoding.py --hypothesis-profile=deep
 
+test-cuda: env  ## Run the tests that need a CUDA device
+	$(BIN)/python -m pytest tests/cuda
+
 bench: env  ## Compare the engine with its rivals on this machine (about 8 minutes on 2 cores)
 	$(RUN) resources/models/smollm2-135m-instruct/manifest.json --configfile config/default.yaml --quiet all
 	$(BIN)/python -m benchmarks bench --model resources/models/smollm2-135m-instruct/manifest.json --out results/bench/bench.json
@@ -82,4 +85,4 @@ unlock: env  ## After a crash or power cut: release the lock, then run the same 
 clean:  ## Remove results; models, texts and tasks stay
 	rm -rf results .snakemake
 
-.PHONY: help env reproduce smoke reproduce-full rules bypass test bench probe regress test-deep quality style schemas why unlock clean
+.PHONY: help env reproduce smoke reproduce-full rules bypass test bench probe regress test-deep test-cuda quality style schemas why unlock clean

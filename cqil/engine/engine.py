@@ -33,6 +33,7 @@ from cqil.engine.options import (
     ExecutionMode,
     check_early_exit,
     check_execution_mode,
+    check_rope_type,
 )
 from cqil.engine.parallel.communicator import COMMUNICATORS, check_rank
 from cqil.engine.prompt_checks import check_prompt
@@ -73,6 +74,7 @@ class Engine(GenerationMixin):
         self.device = norm_weight_H.device
         options.check(self.device.type)
         check_rank(self.layout, rank)
+        self._check_rope(options.mode)
         self.mode: ExecutionMode = options.mode
         self.communicator = COMMUNICATORS[options.communicator](self.layout)
         lm_head_shard = self.layout.lm_head_shard(rank)
@@ -142,12 +144,16 @@ class Engine(GenerationMixin):
     def set_mode(self, mode: ExecutionMode) -> None:
         """Runs all later decode steps in another mode.
 
-        Raises ValueError where the device, or early exit, rules the mode out.
+        Raises ValueError where the device, rotary positions or early exit rule the mode out.
         """
         check_execution_mode(mode, self.device.type)
+        self._check_rope(mode)
         rule = None if self.early_exit is None else self.early_exit.rule
         check_early_exit(rule, self.layout, mode)
         self.mode = mode
+
+    def _check_rope(self, mode: ExecutionMode) -> None:
+        check_rope_type(str((self.config.rope_parameters or {}).get("rope_type")), mode)
 
     @property
     def weight_bytes(self) -> int:

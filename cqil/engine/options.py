@@ -45,6 +45,15 @@ def check_execution_mode(mode: str, device_type: str) -> None:
         raise ValueError(f"mode: 'cuda_graph' needs a CUDA device, not {device_type}; use eager")
 
 
+def check_rope_type(rope_type: str, mode: str) -> None:
+    """Raises ValueError for rotary positions that a step of fixed shape cannot compute."""
+    if rope_type == "dynamic" and mode != "eager":
+        raise ValueError(
+            f"mode: {mode!r}, but rope_type dynamic looks at the length of the text in each step; "
+            "use eager"
+        )
+
+
 def check_communicator(name: str, device_type: str) -> None:
     """Raises ValueError where the communicator is unknown or the device does not offer it."""
     if name not in get_args(CommunicatorName):

@@ -53,6 +53,24 @@ def test_greedy_text_is_the_references(smoke, dense, name):
     assert torch.equal(got, expected[:, ids_BT.shape[1] :])
 
 
+@torch.inference_mode()
+def test_bfloat16_costs_the_engine_no_more_than_the_reference(smoke, dense):
+    """Both are compared with float32: folding norms into weights adds no error of its own."""
+    variant = read_variant(smoke / "variants" / "dense.json")
+    checkpoint = open_manifest(variant.manifest)
+    ids_BT = checkpoint.tokenizer(PROMPT, return_tensors="pt").input_ids
+    exact_BV = dense(ids_BT).logits[:, -1]
+    reference_BV = checkpoint.load_dense(torch.bfloat16)(ids_BT).logits[:, -1].float()
+    engine = Engine.load(checkpoint, variant.plan, dtype=torch.bfloat16)
+    engine_BV = engine.prefill(ids_BT, max_tokens=ids_BT.shape[1]).float()
+    reference_error, engine_error = (
+        float((logits_BV - exact_BV).norm() / exact_BV.norm())
+        for logits_BV in (reference_BV, engine_BV)
+    )
+    assert 0 < engine_error < 1.5 * reference_error
+    assert engine_BV.argmax() == reference_BV.argmax() == exact_BV.argmax()
+
+
 @pytest.mark.parametrize(
     ("name", "layout"),
     [

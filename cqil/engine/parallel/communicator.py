@@ -56,6 +56,8 @@ class Communicator:
             )
         for ranks in layout.process_groups:
             _group(ranks)
+        # The first messages of NCCL's world must not be between some of its ranks alone.
+        dist.barrier()
 
     def all_reduce(
         self, tensor: torch.Tensor, ranks: Ranks, async_op: bool = False

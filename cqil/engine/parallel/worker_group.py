@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -73,6 +74,11 @@ class WorkerGroup:
         self._store: dist.TCPStore | None = None
 
     def __enter__(self) -> WorkerGroup:
+        if threading.current_thread() is not threading.main_thread():
+            raise ValueError(
+                "worker group: its ranks end with the thread that starts them; enter it on the "
+                "main thread"
+            )
         self._folder = tempfile.TemporaryDirectory(prefix="cqil-workers-")
         # The kernel chooses the port and the store keeps it: two groups can never meet.
         self._store = dist.TCPStore(

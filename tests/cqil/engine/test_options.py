@@ -79,3 +79,13 @@ def test_early_exit_rules_out_a_later_mode():
     with pytest.raises(ValueError, match=r"\Aearly_exit: [^\n]*mode compiled[^\n]*\Z"):
         engine.set_mode("compiled")
     assert engine.mode == "eager"
+
+
+def test_rotary_positions_that_follow_the_length_run_eagerly_alone():
+    dense = tiny_dense(2)
+    dense.config.rope_parameters = {"rope_type": "dynamic", "rope_theta": 100.0, "factor": 2.0}
+    engine = Engine.from_dense(dense, dense_plan(2))
+    with pytest.raises(ValueError, match=r"\Amode: 'compiled', but rope_type dynamic[^\n]*\Z"):
+        engine.set_mode("compiled")
+    with pytest.raises(ValueError, match=r"\Amode: 'compiled', but rope_type dynamic[^\n]*\Z"):
+        Engine.from_dense(dense, dense_plan(2), options=EngineOptions(mode="compiled"))

@@ -152,3 +152,11 @@ def test_ranks_of_torchrun_generate_what_one_device_does(tmp_path):
     assert run.returncode == 0, run.stderr
     expected = functions.generated(0, Layout())
     assert sorted(run.stdout.splitlines()) == [f"rank {rank}: {expected}" for rank in (0, 1)]
+
+
+def test_ranks_are_started_on_the_main_thread_alone():
+    """Linux ends them with the thread that starts them."""
+    with ThreadPoolExecutor() as threads:
+        starting = threads.submit(WorkerGroup(2).__enter__)
+        with pytest.raises(ValueError, match=r"\Aworker group: [^\n]*main thread\Z"):
+            starting.result()
