@@ -7,6 +7,7 @@ from typing import get_args
 
 import pytest
 import torch
+from full_precision import full_float64
 from tiny_models import tiny_dense, tokens_of
 
 from cqil import LayerPlan, dense_plan, uniform_plan
@@ -35,13 +36,13 @@ def logits_of(engine):
 
 @every_plan
 @pytest.mark.parametrize("mode", ["cuda_graph", "compiled"])
-@pytest.mark.usefixtures("full_float64")
 def test_captured_steps_equal_eager_ones(plan, mode):
     dense = tiny_dense(4).cuda()
-    eager, captured = (
-        logits_of(Engine.from_dense(dense, plan, options=EngineOptions(mode=each)))
-        for each in ("eager", mode)
-    )
+    with full_float64():
+        eager, captured = (
+            logits_of(Engine.from_dense(dense, plan, options=EngineOptions(mode=each)))
+            for each in ("eager", mode)
+        )
     torch.testing.assert_close(captured, eager, rtol=1e-9, atol=1e-9)
 
 
