@@ -11,13 +11,14 @@ from pydantic import Field
 
 from baselines.reordering.layer_range import check_layer_range
 from cqil.methods.evidence import Evidence
-from cqil.methods.method import Look, Method
+from cqil.methods.method import Look, Method, Parallelism
 from cqil.plan import LayerPlan
 from cqil.plan.stages import dense_stages
 
 
 class LadderResidualMethod(Method):
     family: ClassVar[str] = "reordering"
+    parallelism: ClassVar[Parallelism] = "tensor"
     default_look: ClassVar[Look] = Look("Ladder-Residual", "d", "right")
     method: Literal["ladder"] = "ladder"
     start: int = Field(ge=0, description="First layer of the ladder, 0-based")

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from baselines.reordering.layer_range import check_layer_range
 from cqil.methods.evidence import Evidence
-from cqil.methods.method import Look, Method
+from cqil.methods.method import Look, Method, Parallelism
 from cqil.methods.options import Depth
 from cqil.methods.plan_evaluator import PlanEvaluator
 from cqil.plan import LayerPlan
@@ -19,6 +19,7 @@ from cqil.selection.uniform import Uniform
 
 class LayerParallel(Method):
     family: ClassVar[str] = "reordering"
+    parallelism: ClassVar[Parallelism] = "tensor"
     default_look: ClassVar[Look] = Look("Layer Parallelism", "d")
     method: Literal["layer-parallel"] = "layer-parallel"
     depth: Depth | None = Field(default=None, description="Stages left; the run is searched for")

@@ -10,13 +10,14 @@ from pydantic import Field
 
 from baselines.reordering.layer_range import check_layer_range
 from cqil.methods.evidence import Evidence
-from cqil.methods.method import Look, Method
+from cqil.methods.method import Look, Method, Parallelism
 from cqil.plan import LayerPlan
 from cqil.plan.stages import Stages, dense_stages
 
 
 class ParallelAttention(Method):
     family: ClassVar[str] = "reordering"
+    parallelism: ClassVar[Parallelism] = "tensor"
     default_look: ClassVar[Look] = Look("Parallel attention and MLP", "d", "left")
     method: Literal["parallel-attention"] = "parallel-attention"
     start: int = Field(ge=0, description="First layer whose halves run side by side, 0-based")

@@ -10,6 +10,7 @@ from benchmarks.config.run_config import parse_method
 from benchmarks.results.files import read_json, sha256_file, write_json
 from benchmarks.results.schema_parts import Model
 from cqil.methods.evidence import Evidence, LayerMerge, LayerSimilarity
+from cqil.methods.method import Parallelism
 from cqil.plan import LayerPlan
 from cqil.plan.early_exit_rule import EarlyExitRule
 from cqil.plan.schedule import Schedule
@@ -30,6 +31,8 @@ class Variant:
     """Plans that follow one another in decoding; None where `plan` serves every token."""
     early_exit: EarlyExitRule | None = None
     """When decoded tokens leave the plan's stages early; None where all tokens stay."""
+    parallelism: Parallelism = "group"
+    """How its method spreads a group of layers over ranks."""
 
     @property
     def depth_rule(self) -> EarlyExitRule | Schedule | None:
@@ -78,6 +81,7 @@ def write_variant(
         "variant": name,
         "method": method.method,
         "family": method.family,
+        "parallelism": method.parallelism,
         "look": asdict(method.look),
         "options": options,
         "budget": budget,
@@ -103,5 +107,12 @@ def read_variant(path: Path) -> Variant:
     schedule = None if data["schedule"] is None else Schedule.from_dict(data["schedule"])
     early_exit = None if data["early_exit"] is None else EarlyExitRule.from_dict(data["early_exit"])
     return Variant(
-        data["variant"], data["method"], plan, data["model"], merges, schedule, early_exit
+        data["variant"],
+        data["method"],
+        plan,
+        data["model"],
+        merges,
+        schedule,
+        early_exit,
+        data["parallelism"],
     )

@@ -19,6 +19,9 @@ from cqil.plan import LayerPlan
 from cqil.plan.early_exit_rule import EarlyExitRule
 from cqil.plan.schedule import Schedule
 
+Parallelism = Literal["group", "tensor"]
+"""`group`: layers of a group run on ranks of their own; `tensor`: all ranks share each layer."""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -39,6 +42,8 @@ class Method(BaseModel, ABC):
 
     family: ClassVar[str]
     """How reports group it: dense, cqil, reordering, removal or skipping."""
+    parallelism: ClassVar[Parallelism] = "group"
+    """How its paper spreads a group of layers over ranks; plans without groups are the same."""
     default_look: ClassVar[Look | None] = None
     """How figures show it; None gives its name and a marker that all such methods share."""
     method: str

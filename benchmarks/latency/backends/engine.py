@@ -15,6 +15,7 @@ from benchmarks.latency.backends.backend import Backend, TimingResources
 from benchmarks.runtime.errors import UnavailableError
 from cqil.engine.options import PROCESS_GROUP_BACKENDS, check_early_exit
 from cqil.engine.parallel.layout import ONE_DEVICE, Layout
+from cqil.methods.method import Parallelism
 from cqil.plan import LayerPlan
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ MODE_LABELS = {"cuda_graph": "in a CUDA graph", "compiled": "compiled"}
 
 @dataclass(frozen=True)
 class EngineBackend(Backend):
-    """One device, or ranks: group parallel for variants with groups, else tensor parallel."""
+    """One device, or ranks in the layout of the variant's method."""
 
     kind: ClassVar[str] = "engine"
     ranks: int = 1
@@ -82,7 +83,7 @@ class EngineBackend(Backend):
         from cqil.checkpoint.config_file import read_config
 
         heads = read_config(Path(variant.manifest["path"])).num_attention_heads
-        return layout_for(variant.plan, self.ranks, heads)
+        return layout_for(variant.plan, self.ranks, heads, variant.parallelism)
 
     def start(self, key: str, variant: Variant, resources: TimingResources) -> TimedRunner:
         """Loads an engine here, or one on each rank of a worker group of the session."""
@@ -116,19 +117,17 @@ class EngineBackend(Backend):
         )
 
 
-def layout_for(plan: LayerPlan, ranks: int, heads: int) -> Layout:
-    """The layers of the largest group run side by side; tensor parallelism uses further ranks.
+def layout_for(plan: LayerPlan, ranks: int, heads: int, parallelism: Parallelism) -> Layout:
+    """The layout of the variant's method.
 
-    This is CQIL for a plan with groups, and tensor parallelism for one without. Raises
-    UnavailableError if it would leave ranks idle, and if more ranks than `heads`, the attention
-    heads of a layer, would share a layer.
+    `group`: the layers of the largest group run side by side, and tensor parallelism uses further
+    ranks. That is CQIL for a plan with groups, and tensor parallelism for one without. All ranks
+    share each layer where it is `tensor`, and where their number is no multiple of the group's.
+    Raises UnavailableError if more ranks than `heads`, the attention heads of a layer, would do so.
     """
     group_size = max(map(len, (*plan.groups, *plan.prefill_groups)))
-    if ranks % group_size:
-        raise UnavailableError(
-            f"ranks: {ranks}, but the largest group has {group_size} members; use a multiple of "
-            f"{group_size}"
-        )
+    if parallelism == "tensor" or ranks % group_size:
+        group_size = 1
     tensor_parallel_size = ranks // group_size
     if tensor_parallel_size > heads:
         raise UnavailableError(

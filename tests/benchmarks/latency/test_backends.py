@@ -7,6 +7,7 @@ from typing import get_args
 
 import pytest
 
+from baselines.registry import methods
 from benchmarks.config.sections import ExecutionMode, LatencySection
 from benchmarks.latency import backends
 from benchmarks.latency.backends import backend_kinds, configured_backends
@@ -125,7 +126,9 @@ def test_early_exit_where_it_cannot_run_is_unavailable(monkeypatch, ranks, mode)
     """So that the session times the other variants."""
     monkeypatch.setattr(runtime_device, "device_count", lambda device: 2)
     monkeypatch.setattr(
-        EngineBackend, "layout", lambda self, variant: layout_for(variant.plan, self.ranks, 4)
+        EngineBackend,
+        "layout",
+        lambda self, variant: layout_for(variant.plan, self.ranks, 4, "group"),
     )
     rule = EarlyExitRule("saturation", 0.5)
     early = Variant("early", "early-exit", DENSE, {}, early_exit=rule)
@@ -186,23 +189,41 @@ def test_an_unknown_kind_of_backend_is_one_line():
     ],
 )
 def test_groups_run_group_parallel_and_other_ranks_share_layers(plan, ranks, layout):
-    assert layout_for(plan, ranks, heads=4) == layout
+    assert layout_for(plan, ranks, 4, "group") == layout
     assert layout.world_size == ranks
 
 
 @pytest.mark.parametrize(
     ("plan", "ranks", "reason"),
     [
-        (PAIRS, 3, "ranks: 3, but the largest group has 2 members; use a multiple of 2"),
-        (FOURS, 2, "ranks: 2, but the largest group has 4 members; use a multiple of 4"),
-        (GROUPED_PROMPT, 3, "ranks: 3, but the largest group has 2 members"),
         (DENSE, 5, "ranks: 5, so that 5 share each layer, but a layer has 4 attention heads"),
         (PAIRS, 10, "ranks: 10, so that 5 share each layer, but a layer has 4 attention heads"),
     ],
 )
 def test_ranks_that_cannot_all_be_used_are_refused(plan, ranks, reason):
     with pytest.raises(UnavailableError, match=rf"\A{reason}[^\n]*\Z"):
-        layout_for(plan, ranks, heads=4)
+        layout_for(plan, ranks, 4, "group")
+
+
+@pytest.mark.parametrize(("plan", "ranks"), [(PAIRS, 3), (FOURS, 2), (GROUPED_PROMPT, 3)])
+def test_ranks_that_groups_do_not_fill_share_each_layer(plan, ranks):
+    assert layout_for(plan, ranks, 4, "group") == Layout(tensor_parallel_size=ranks)
+
+
+@pytest.mark.parametrize(
+    ("method", "parallelism"),
+    [
+        ("uniform", "group"),
+        ("painters", "group"),
+        ("layer-parallel", "tensor"),
+        ("parallel-attention", "tensor"),
+        ("ladder", "tensor"),
+    ],
+)
+def test_a_method_is_timed_in_its_own_layout(method, parallelism):
+    assert methods()[method].parallelism == parallelism
+    layout = layout_for(PAIRS, 2, 4, parallelism)
+    assert layout.group_parallel_size == (2 if parallelism == "group" else 1)
 
 
 def test_the_workflow_names_targets_without_torch():
