@@ -23,6 +23,8 @@ ENGINE = "engine"
 
 PhaseSeconds = dict[str, np.ndarray]
 """Phase -> [rounds] seconds."""
+SAME_DEPTH = 0.5
+"""Layers by which the depths of two measurements may differ and still be one."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,14 @@ class Results:
                 plan_depth = self.variants[variant].plan.depth
                 return plan_depth if record.layers is None else record.layers
         return self.variants[variant].depth
+
+    def timed_as_scored(self, variant: str) -> bool:
+        """Whether time and quality are of one depth, so that they may stand beside each other.
+
+        They are not where depth changes from token to token, and other tokens were scored.
+        """
+        name = plan_of(variant)
+        return abs(self.timed_depth(name) - self.variants[name].depth) <= SAME_DEPTH
 
 
 def plan_of(variant: str) -> str:

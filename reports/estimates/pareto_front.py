@@ -18,14 +18,15 @@ def pareto_points(
     """One row for each variant and backend with a decode time; all values are relative to dense.
 
     `latency` is time, `resources` is time by ranks, `quality` is perplexity, NaN where it was not
-    measured. Backends that run dense only are left out: they are other programs, not variants.
+    measured. Backends that run dense only are left out: they are other programs, not variants. So
+    are variants that were timed at another depth than they were scored at.
     """
     ratios = over_all_texts(perplexities, "ratio")
     qualities = {variant: ratio.value for variant, ratio in ratios.items()}
     rows = []
     for row in latencies[latencies["phase"] == "decode"].to_dict("records"):
         backend = results.backends[row["backend"]]
-        if not backend.dense_only:
+        if not backend.dense_only and results.timed_as_scored(row["variant"]):
             time = row["ratio"].value
             quality = qualities.get(row["variant"], math.nan)
             rows.append((row["variant"], row["backend"], time, time * backend.ranks, quality))

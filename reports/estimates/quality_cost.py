@@ -29,9 +29,15 @@ class QualityCost:
 def quality_costs(
     results: Results, perplexities: pd.DataFrame, accuracies: pd.DataFrame
 ) -> dict[str, QualityCost]:
-    """Variant -> what it costs: over all texts together, and in the mean over tasks."""
+    """Variant -> what it costs: over all texts together, and in the mean over tasks.
+
+    Neither is given where the variant was timed at another depth than it was scored at.
+    """
     costs = {}
     for name in results.variants:
+        if not results.timed_as_scored(name):
+            costs[name] = QualityCost(None, None)
+            continue
         text_row = find_row(perplexities, name, "text", ALL)
         task_row = find_row(accuracies, name, "task", MEAN)
         costs[name] = QualityCost(

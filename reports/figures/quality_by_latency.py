@@ -42,7 +42,11 @@ def quality_by_latency(
 
     None where no variant has both a time of the first workload and a quality.
     """
-    times = decode_ratios(results, latencies, results.workloads[0])
+    ratios = decode_ratios(results, latencies, results.workloads[0])
+    times = {
+        backend: {name: of_backend[name] for name in of_backend if results.timed_as_scored(name)}
+        for backend, of_backend in ratios.items()
+    }
     measures = [
         measure
         for measure in _measures(perplexities, accuracies)

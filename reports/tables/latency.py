@@ -56,6 +56,7 @@ def latency_table(
         "Medians over rounds; end to end: prefill and all decode steps of a round. / dense: ratio "
         "of medians to dense on one device in the same mode, drawn from the same rounds, below ×1 "
         f"is faster. {AA_CONTROL}: dense, timed a second time. {series_flags.NOTE} "
+        f"{_unpaired(results)}"
         f"{latency_setting(results)}"
     )
     return Table("latency", "Latency", _with_quality(latencies, qualities), shown, note)
@@ -112,6 +113,19 @@ def _quality_cells(quality: QualityCost, variant: ReportedVariant) -> dict[str, 
         head: "–" if estimate is None else to_dense(estimate, variant, number)
         for head, estimate, number in zip(heads, estimates, formats, strict=True)
     }
+
+
+def _unpaired(results: Results) -> str:
+    """Says which variants have no quality beside their times, and why."""
+    depths = [
+        f"{name} ({number_format.significant(results.timed_depth(name))} layers timed, "
+        f"{number_format.significant(variant.depth)} scored)"
+        for name, variant in results.variants.items()
+        if not results.timed_as_scored(name)
+    ]
+    if not depths:
+        return ""
+    return f"No quality stands beside times of another depth: {', '.join(depths)}. "
 
 
 def _speedup_by_depth(results: Results, name: str, backend: str) -> str:

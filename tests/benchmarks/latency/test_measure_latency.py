@@ -93,7 +93,8 @@ def test_latency_interleaves_all_backends_and_variants(monkeypatch, variants):
             3,
             dict.fromkeys(
                 VARIANTS,
-                "ranks: 3, so that 3 share each layer, but a layer has 2 attention heads; use fewer",
+                "ranks: 3, so that 3 share each layer, but a layer has 2 attention heads; "
+                "use fewer",
             ),
         ),
     ],

@@ -2,13 +2,14 @@
 
 import gzip
 import json
+import math
 
 import pytest
 
 from benchmarks.results import files
 from benchmarks.results.files import read_json, write_json
 
-DATA = {"name": "größer", "times": [0.125, 1e-9, float("inf")], "none": None}
+DATA = {"name": "größer", "times": [0.125, 1e-9, 1e300], "none": None}
 
 
 def test_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
@@ -50,6 +51,19 @@ def test_json_comes_back_as_written(tmp_path, name, compact):
     write_json(path, DATA, compact=compact)
     assert read_json(path) == DATA
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["data.json", "data.json.gz"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_is_no_number_is_neither_written_nor_read(tmp_path, name, value):
+    path = tmp_path / name
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(path, {"nll": [value]})
+    assert not list(tmp_path.iterdir())
+    text = json.dumps({"nll": [value]}).encode()
+    path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
+    with pytest.raises(ValueError, match=r"\A[^\n]*holds -?\w+, which is no number; [^\n]*\Z"):
+        read_json(path)
 
 
 def test_plain_json_has_one_space_of_indent_unless_it_is_compact(tmp_path):

@@ -1,6 +1,7 @@
 """Result files: round trips, and what their schema refuses."""
 
 import json
+import math
 import re
 
 import pytest
@@ -68,7 +69,6 @@ def perplexity(**changes):
 
 RESULTS = [
     perplexity(),
-    perplexity(samples=[WINDOW.model_copy(update={"nll": float("inf")})]),
     perplexity(status="skipped", reason="device: cuda is absent", samples=[]),
     MultipleChoiceResult(**COMMON, status="ok", samples=[CHOICE], task_versions={"sciq": "1.0"}),
     LatencyResult(
@@ -102,6 +102,8 @@ def test_round_trip(result, tmp_path):
         ({"speed": 3}, "speed\n  Extra inputs are not permitted"),
         ({"kind": "latency"}, "\nkind\n"),
         ({"samples": [STEP_SECONDS]}, "\nsamples.0\n"),
+        ({"samples": [WINDOW.model_dump() | {"nll": math.inf}]}, "\nsamples.0.nll\n"),
+        ({"samples": [WINDOW.model_dump() | {"nll": math.nan}]}, "\nsamples.0.nll\n"),
         ({"projected": True}, "\nprojected\n"),
         ({"schema_version": 1}, "\nschema_version\n"),
     ],

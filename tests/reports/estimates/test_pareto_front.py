@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +12,8 @@ import pytest
 from reports.data.load_results import load_results
 from reports.estimates.estimates import Estimates
 from reports.estimates.pareto_front import pareto_front, pareto_points
+from reports.estimates.quality_cost import quality_costs
+from reports.tables.latency import latency_table
 
 
 def test_resources_are_time_by_ranks(folder):
@@ -28,3 +33,20 @@ def test_the_front_is_what_nothing_beats():
     rows = [("a", 1.0, 1.0), ("b", 0.5, 2.0), ("c", 0.6, 3.0), ("d", 0.4, 9.0), ("e", 0.3, np.nan)]
     points = pd.DataFrame(rows, columns=["variant", "latency", "quality"])
     assert list(pareto_front(points, "latency")["variant"]) == ["d", "b", "a"]
+
+
+def test_times_of_another_depth_than_the_scores_have_no_quality(folder):
+    """As where depth changes from token to token: 2 of 3 layers timed, 1 scored."""
+    results = load_results(folder)
+    results.variants["pairs"] = replace(results.variants["pairs"], layers=1.0)
+    assert not results.timed_as_scored("pairs")
+    estimates = Estimates(results)
+    points = pareto_points(results, estimates.perplexities, estimates.latencies)
+    assert "pairs" not in set(points["variant"])
+    costs = quality_costs(results, estimates.perplexities, estimates.accuracies)
+    assert not costs["pairs"].is_known
+    assert costs["dense"].is_known
+    note = latency_table(results, estimates.latencies, costs).note
+    assert re.search(
+        r"No quality stands beside times of another depth: pairs \(.* 1 scored\)", note
+    )
