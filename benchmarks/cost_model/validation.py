@@ -42,8 +42,6 @@ class ComparedRow:
     """By the publication, or here."""
     fitted: bool
     """The row was used to fit the machine, so it proves nothing."""
-    remark: str = ""
-    """A probable reason of the deviation; empty where the deviation is small."""
 
     @property
     def deviation(self) -> float:
@@ -75,7 +73,6 @@ def _table(table: dict[str, Any]) -> Iterator[ComparedRow]:
                 predicted=predicted,
                 measured=measured,
                 fitted=_is_fitted(table, row, ranks),
-                remark=_remark(row, ranks, predicted / measured - 1),
             )
 
 
@@ -86,17 +83,6 @@ def _is_fitted(table: dict[str, Any], row: dict[str, Any], ranks: int) -> bool:
     if "Ladder" in table["title"]:
         return row["how"] == "bound" and row["batch"] == 1 and ranks in (2, 8)
     return row["model"] == "LLaMA-7B" and ranks == 1
-
-
-def _remark(row: dict[str, Any], ranks: int, deviation: float) -> str:
-    """A probable reason why a row lies more than 10 % off."""
-    if abs(deviation) <= 0.1:
-        return ""
-    if row["batch"] > 1:
-        return "attention and products of several sequences reach less than the bandwidth"
-    if ranks > 2 and deviation > 0:
-        return "products of a shard are small and reach less of the bandwidth than whole ones"
-    return "links differ from those of the preset"
 
 
 def _tokens_per_s(

@@ -169,7 +169,11 @@ class Engine(GenerationMixin):
             return weight_bytes
         cache = self.state.cache
         covered_tokens = cache.length if self.mode == "eager" else cache.max_tokens
-        return weight_bytes + cache.nbytes * covered_tokens // cache.max_tokens
+        # Layers that only the prompt runs have keys too, which no decode step reads.
+        heads, read_layers = self.program.cached_heads, self.schedule.plans[0].attending_layers
+        read_heads = sum(heads[layer] for layer in heads if layer in read_layers)
+        share = read_heads / max(1, sum(heads.values())) * covered_tokens / cache.max_tokens
+        return weight_bytes + round(cache.nbytes * share)
 
     @property
     def cache(self) -> StaticCache:

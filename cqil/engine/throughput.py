@@ -28,8 +28,8 @@ class GenerationSpeed:
     batch: int
     prefill_s: float
     decode_s: float
-    step_bytes: int
-    """Bytes that the last decode step read."""
+    decode_bytes: int
+    """Bytes that all decode steps read."""
 
     @property
     def tokens_per_s(self) -> float:
@@ -39,7 +39,7 @@ class GenerationSpeed:
     @property
     def bandwidth(self) -> float:
         """Bytes a second that decoding read."""
-        return self.decoded * self.step_bytes / self.decode_s if self.decoded else float("nan")
+        return self.decode_bytes / self.decode_s if self.decoded else float("nan")
 
 
 def time_generation(
@@ -47,11 +47,12 @@ def time_generation(
 ) -> tuple[torch.Tensor, GenerationSpeed]:
     """Greedy tokens [B, T] and their speed, after a warm-up of two tokens."""
     list(islice(engine.stream(ids_BT, mask_BT, max_new_tokens=max_new_tokens), 2))
-    clock, tokens = StepClock(ids_BT.device), []
+    clock, tokens, step_bytes = StepClock(ids_BT.device), [], []
     clock.mark()
     for token_B in engine.stream(ids_BT, mask_BT, max_new_tokens=max_new_tokens):
         tokens.append(token_B.clone())
         clock.mark()
+        step_bytes.append(engine.step_bytes)  # the cache grows from step to step
     prefill_s, *steps_s = clock.intervals()
     speed = GenerationSpeed(
         prompt_tokens=ids_BT.shape[1],
@@ -59,7 +60,7 @@ def time_generation(
         batch=len(ids_BT),
         prefill_s=prefill_s,
         decode_s=sum(steps_s),
-        step_bytes=engine.step_bytes,
+        decode_bytes=sum(step_bytes[1:]),
     )
     return torch.stack(tokens, dim=1), speed
 
