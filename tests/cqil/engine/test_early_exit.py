@@ -68,7 +68,7 @@ def test_scores_are_those_of_decoding_one_by_one(data, requests, rule, shape, ba
         PlannedLlamaForCausalLM.from_dense(dense, case.plan),
         OneByOne(dense, case.plan, rule),
     )
-    scores = score_requests(model, requests, early_exit=rule, batch_tokens=batch_tokens)
+    scores = score_requests(model, requests, depth_rule=rule, batch_tokens=batch_tokens)
     for score, request in zip(scores, requests, strict=True):
         fed, prompt = request.continuation[:-1], len(request.context)
         logits_TV = naive.logits([*request.context, *fed], prompt)[prompt - 1 :]
@@ -159,7 +159,7 @@ def test_hooks_are_gone_once_it_is_left():
     model = PlannedLlamaForCausalLM.from_dense(tiny_dense(3), dense_plan(3))
     request = [ScoreRequest((1, 2), (3, 4, 5))]
     before = score_requests(model, request)
-    left = score_requests(model, request, early_exit=EarlyExitRule("softmax-gap", 1e-9))
+    left = score_requests(model, request, depth_rule=EarlyExitRule("softmax-gap", 1e-9))
     assert left[0].layers == 1
     assert abs(left[0].loglikelihood - before[0].loglikelihood) > 1e-3
     assert score_requests(model, request) == before
