@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,12 +69,24 @@ class PhaseAwareLM(TemplateLM):
     ) -> list[tuple[float, bool]]:
         """Log-likelihood of each continuation, and whether greedy decoding would give it.
 
-        A context that is too long loses its first tokens.
+        As in lm-eval a context that is too long loses its first tokens, with a warning. The last
+        token of a continuation is scored but never read, so it needs no position. Raises ValueError
+        for a continuation that is too long by itself.
         """
         score_inputs = []
         for texts, context, continuation in requests:
             self.one_token[texts] = len(continuation) == 1
-            context_tokens = self.max_length - len(continuation)
+            context_tokens = self.max_length + 1 - len(continuation)
+            if context_tokens < 1:
+                raise ValueError(
+                    f"tasks: a continuation of {len(continuation)} tokens exceeds the model's "
+                    f"context of {self.max_length}; leave the task out"
+                )
+            if len(context) > context_tokens:
+                warnings.warn(
+                    f"a context of {len(context)} tokens is cut to its last {context_tokens}",
+                    stacklevel=2,
+                )
             score_inputs.append(ScoreRequest(tuple(context[-context_tokens:]), tuple(continuation)))
         with Progress(self.label, len(score_inputs), "choices") as progress:
             scores = score_requests(

@@ -22,11 +22,14 @@ def measure_perplexity(
     """One sample for each window, for intervals and paired differences over windows.
 
     `texts`: files of documents; `documents`: windows of each text, None for all; `window`: tokens
-    of each. Raises ValueError where a text has too few long documents.
+    of each. Raises ValueError where a text has too few long documents, and where a window exceeds
+    the context of the model.
     """
 
     def measure(device: str) -> dict[str, Any]:
-        tokenizer = open_manifest(variant.manifest).tokenizer
+        checkpoint = open_manifest(variant.manifest)
+        checkpoint.check_context(window, f"window: {window} tokens; lower it")
+        tokenizer = checkpoint.tokenizer
         windows = text_windows(tokenizer, texts, "evaluation", documents, window)
         model = load_planned(variant, device, runtime.dtype)
         requests = [ScoreRequest(*token_window.halves()) for token_window in windows]

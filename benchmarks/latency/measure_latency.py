@@ -110,7 +110,12 @@ def _sessions(
     If memory runs out, the workloads that are not measured yet have the error instead.
     """
     runnable = list(_runnable(targets, by_name, device))
-    model = open_manifest(next(iter(by_name.values())).manifest).config
+    checkpoint = open_manifest(next(iter(by_name.values())).manifest)
+    for workload in section.workloads:
+        prompt, new = workload.prompt_tokens, workload.new_tokens
+        what = f"latency.prompt_tokens: {prompt} and {new} new ones; lower them"
+        checkpoint.check_context(prompt + new, what)
+    model = checkpoint.config
     sessions: dict[str, LatencySession | MemoryError] = {}
     try:
         with ExitStack() as stack:

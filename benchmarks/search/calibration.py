@@ -33,6 +33,7 @@ def write_similarity(
     """
     manifest = read_json(model)
     checkpoint = open_manifest(manifest)
+    checkpoint.check_context(window, f"window: {window} tokens; lower it")
     windows = text_windows(checkpoint.tokenizer, texts, "calibration", documents, window)
     dense = checkpoint.load_dense(DTYPES[runtime.dtype], runtime.start())
     with Progress("similarity", len(windows), "windows") as progress:
@@ -65,6 +66,7 @@ def write_search(
     method = parse_method("options", options)
     manifest = read_json(model)
     checkpoint = open_manifest(manifest)
+    checkpoint.check_context(window, f"window: {window} tokens; lower it")
     windows = text_windows(checkpoint.tokenizer, texts, "calibration", documents, window)
     record = _calibration_record(texts, windows)
     dense = checkpoint.load_dense(DTYPES[runtime.dtype], runtime.start())

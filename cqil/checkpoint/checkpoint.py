@@ -89,6 +89,14 @@ class Checkpoint:
                 "LLaMA checkpoint"
             )
 
+    def check_context(self, tokens: int, what: str) -> None:
+        """Raises ValueError where so many tokens exceed the positions that the model was made for.
+
+        `what` names them, with the remedy, as in `window: 4096 tokens; lower it`.
+        """
+        if tokens > (context := self.config.max_position_embeddings):
+            raise ValueError(f"{what}; the model's context is {context} tokens")
+
     def check_weights(self, layers: Collection[int] | None = None) -> None:
         """Reads the weights of some layers, or of all, and those outside of layers.
 

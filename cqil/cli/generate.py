@@ -94,12 +94,9 @@ def _prompt_ids(checkpoint: Checkpoint, request: GenerationRequest) -> list[int]
     ids: list[int] = checkpoint.tokenizer(request.prompt)["input_ids"]
     if not ids:
         raise ValueError("prompt: is empty; give at least one token")
-    context = checkpoint.config.max_position_embeddings
-    if len(ids) + request.max_new_tokens > context:
-        raise ValueError(
-            f"max_new_tokens: {request.max_new_tokens} after a prompt of {len(ids)} tokens exceed "
-            f"the model's {context}; shorten the prompt or the answer"
-        )
+    new = request.max_new_tokens
+    what = f"max_new_tokens: {new} after a prompt of {len(ids)} tokens; shorten one of them"
+    checkpoint.check_context(len(ids) + new, what)
     return ids
 
 

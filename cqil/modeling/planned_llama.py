@@ -5,6 +5,7 @@ Any other stage is a `LayerGroup`, a ladder a `Ladder`. Parameters keep LLaMA's 
 the layers, they do not own them. Shape suffixes: B batch, T tokens, H hidden size.
 """
 
+import warnings
 from itertools import chain, groupby
 from typing import Any, Literal, cast
 
@@ -162,6 +163,20 @@ class PlannedLlamaForCausalLM(PlannedLlamaPreTrainedModel, LlamaForCausalLM):
         self.vocab_size = config.vocab_size
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.post_init()
+
+    @classmethod
+    def from_pretrained(cls, *args: Any, **kwargs: Any) -> Any:
+        """As in Transformers; warns where scores of one pass without a cache would be dense's."""
+        loaded = super().from_pretrained(*args, **kwargs)
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
+        if model.plan.prefill is not None:
+            warnings.warn(
+                "the plan has stages of its own for the prompt, and a forward pass without a cache is "
+                "all prompt: scores made so, as by lm-eval's HFLM, are those of the prompt's stages; "
+                "use python -m benchmarks multiple-choice",
+                stacklevel=2,
+            )
+        return loaded
 
     @property
     def plan(self) -> LayerPlan:

@@ -1,6 +1,7 @@
 """What tests of measurements share: manifest, variants and text of a tiny LLaMA on disk."""
 
 import json
+import shutil
 
 import pytest
 
@@ -41,3 +42,23 @@ def text(tmp_path_factory):
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
+
+
+@pytest.fixture
+def overflowing(tiny_llama, tmp_path):
+    """A variant over weights that are finite in float16, whose activations are not."""
+    from safetensors.torch import load_file, save_file
+
+    from benchmarks.models.prepare_model import prepare_model
+    from benchmarks.models.variants import Variant
+    from benchmarks.results.files import read_json
+    from cqil import dense_plan
+
+    shutil.copytree(tiny_llama, tmp_path / "llama")
+    tensors = load_file(tmp_path / "llama" / "model.safetensors")
+    for part in ("gate", "up", "down"):
+        tensors[f"model.layers.1.mlp.{part}_proj.weight"].fill_(3e4)
+    save_file(tensors, tmp_path / "llama" / "model.safetensors", {"format": "pt"})
+    prepare_model(str(tmp_path / "llama"), None, tmp_path / "prepared")
+    manifest = read_json(tmp_path / "prepared" / "manifest.json")
+    return Variant("dense", "dense", dense_plan(4), manifest)

@@ -1,5 +1,7 @@
 """Perplexity of a tiny LLaMA on disk, with a tokenizer; how failures are told."""
 
+import re
+
 import pytest
 import torch
 from measurements import CPU, DOCUMENTS, VARIANTS, WINDOW
@@ -72,3 +74,17 @@ def test_other_errors_are_raised(monkeypatch, variants, text):
     monkeypatch.setattr(perplexity, "score_requests", lambda *args, **kwargs: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         measure_perplexity(variants["dense"], [text], None, WINDOW, CPU)
+
+
+def test_a_score_that_is_no_number_fails_with_its_reason(overflowing, text, tmp_path):
+    float16 = Runtime(device="cpu", dtype="float16", threads=1, seed=0)
+    result = measure_perplexity(overflowing, [text], None, WINDOW, float16)
+    assert (result.status, result.samples) == ("failed", [])
+    assert re.fullmatch(r"the log-probability of a token is nan: [^\n]* bfloat16", result.reason)
+    write_result(tmp_path / "result.json", result)
+    assert read_result(tmp_path / "result.json") == result
+
+
+def test_windows_beyond_the_context_are_refused(variants, text):
+    with pytest.raises(ValueError, match=r"\Awindow: 4096 tokens; lower it; the model's context"):
+        measure_perplexity(variants["dense"], [text], None, 4096, CPU)

@@ -1,5 +1,6 @@
 """Planned models on disk and over a dense model's weights: same names, same plan, same logits."""
 
+import warnings
 from copy import deepcopy
 
 import pytest
@@ -128,3 +129,14 @@ def test_config_with_a_malformed_plan_is_refused(plan, field):
 
 def test_config_without_a_plan_is_dense():
     assert PlannedLlamaConfig(num_hidden_layers=3).layer_plan == dense_plan(3)
+
+
+def test_a_plan_with_its_own_prefill_warns_of_scores_without_a_cache(tmp_path):
+    for name, prompt_dense in (("skip", True), ("removal", False)):
+        plan = kept_layers_plan(6, [0, 3], prompt_dense=prompt_dense)
+        planned_model(plan).save_pretrained(tmp_path / name)
+    with pytest.warns(UserWarning, match="lm-eval's HFLM"):
+        AutoModelForCausalLM.from_pretrained(tmp_path / "skip")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        AutoModelForCausalLM.from_pretrained(tmp_path / "removal")
