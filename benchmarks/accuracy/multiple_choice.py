@@ -19,7 +19,7 @@ from lm_eval.tasks import TaskManager
 from transformers import PreTrainedTokenizerBase
 
 from benchmarks.accuracy.phase_aware_scoring import DepthRule, ScoreRequest, score_requests
-from benchmarks.data.lm_eval_tasks import leaf_tasks
+from benchmarks.data.lm_eval_tasks import check_tasks, leaf_tasks
 from benchmarks.models.load_model import load_planned
 from benchmarks.models.manifest import open_manifest
 from benchmarks.models.variants import Variant
@@ -109,8 +109,11 @@ def measure_multiple_choice(
     """One sample for each document.
 
     `tasks`: task -> number of documents to draw, None for all. The seed makes the draw equal for
-    all variants. Each subject of MMLU counts as a task. `folder` holds the task files.
+    all variants. Each subject of MMLU counts as a task. `folder` holds the task files. Raises
+    ValueError as `check_tasks` does.
     """
+
+    check_tasks(tasks, folder)
 
     def measure(device: str) -> dict[str, Any]:
         manager = TaskManager(include_path=str(folder), include_defaults=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -19,8 +18,8 @@ from benchmarks.cli.options import (
     Texts,
     Threads,
     Window,
+    parse_json_object,
 )
-from benchmarks.results.files import read_json
 
 
 @app.command()
@@ -49,7 +48,7 @@ def search(
     text: Texts,
     documents: DocumentCount,
     window: Window,
-    grid: Annotated[int, typer.Option(help="Candidates to try, where not all are tried")],
+    grid: Annotated[int, typer.Option(min=1, help="Candidates to try, where not all are tried")],
     out: Out,
     device: Device = "auto",
     dtype: Dtype = "float32",
@@ -57,11 +56,12 @@ def search(
 ) -> None:
     """Run a method's search on calibration text."""
     from benchmarks.cost_model.depth_for_budget import resolve_depth
+    from benchmarks.models.manifest import read_manifest
     from benchmarks.runtime.device import Runtime
     from benchmarks.search.calibration import write_search
 
     runtime = Runtime(device=device, dtype=dtype, threads=threads, seed=0)
-    resolved, _ = resolve_depth(json.loads(options), read_json(model))
+    resolved, _ = resolve_depth(parse_json_object("options", options), read_manifest(model))
     write_search(resolved, model, text, documents, window, grid, runtime, out)
 
 
@@ -76,9 +76,10 @@ def variant(
 ) -> None:
     """Choose a variant's plan and write its manifest."""
     from benchmarks.cost_model.depth_for_budget import resolve_depth
+    from benchmarks.models.manifest import read_manifest
     from benchmarks.models.variants import write_variant
 
-    resolved, budget = resolve_depth(json.loads(options), read_json(model))
+    resolved, budget = resolve_depth(parse_json_object("options", options), read_manifest(model))
     write_variant(name, resolved, model, similarity, search, out, budget)
 
 
@@ -122,7 +123,7 @@ def plan(
     from cqil.cli.plan_drawing import draw_plan
 
     options = target_options(
-        {"method": rule, **json.loads(option)},
+        {"method": rule, **parse_json_object("option", option)},
         depth=depth,
         speedup=speedup,
         budget={

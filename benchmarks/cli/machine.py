@@ -9,7 +9,7 @@ import typer
 
 from benchmarks.cli.app import app
 from benchmarks.cli.options import Device, Dtype, ModelFile, Out, Seed, Threads
-from benchmarks.results.files import read_json, write_json
+from benchmarks.results.files import write_json
 
 
 @app.command()
@@ -27,11 +27,12 @@ def bench(
     """Compare the engine with other systems on this machine, in interleaved rounds."""
     from benchmarks.config.sections import Workload
     from benchmarks.engine_bench.engine_bench import run_engine_bench
+    from benchmarks.models.manifest import read_manifest
     from benchmarks.runtime.device import Runtime
 
     runtime = Runtime(device=device, dtype=dtype, threads=threads, seed=seed)
     workload = Workload(prompt_tokens=prompt_tokens, new_tokens=new_tokens, rounds=rounds)
-    write_json(out, run_engine_bench(read_json(model), workload, runtime).model_dump())
+    write_json(out, run_engine_bench(read_manifest(model), workload, runtime).model_dump())
 
 
 @app.command()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +18,7 @@ from benchmarks.cli.options import (
     Threads,
     VariantFile,
     Window,
+    parse_json_object,
 )
 from benchmarks.results.result_schema import Result, write_result
 
@@ -60,7 +60,8 @@ def multiple_choice(
     from benchmarks.runtime.device import Runtime
 
     runtime = Runtime(device=device, dtype=dtype, threads=threads, seed=seed)
-    save(out, measure_multiple_choice(read_variant(variant), json.loads(tasks), folder, runtime))
+    documents = parse_json_object("tasks", tasks)
+    save(out, measure_multiple_choice(read_variant(variant), documents, folder, runtime))
 
 
 @app.command()

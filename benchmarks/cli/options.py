@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,3 +21,14 @@ Device = Annotated[str, typer.Option(help="auto, cpu or cuda")]
 Dtype = Annotated[str, typer.Option(help="float32, bfloat16 or float16")]
 Threads = Annotated[int, typer.Option(help="PyTorch threads")]
 Seed = Annotated[int, typer.Option(help="Seed of all random draws")]
+
+
+def parse_json_object(option: str, text: str) -> dict[str, Any]:
+    """The value of an option that takes a JSON object. Raises ValueError for anything else."""
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"{option}: {text!r} is not JSON ({error})") from None
+    if not isinstance(data, dict):
+        raise ValueError(f"{option}: {text!r} is no JSON object; write {{...}}")
+    return data

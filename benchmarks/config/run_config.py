@@ -167,7 +167,7 @@ def parse_config(raw: dict[str, Any]) -> RunConfig:
 def parse_method(key: str, options: dict[str, Any]) -> Method:
     """The method that a variant names. Raises ValueError with one line that starts with `key`."""
     name = options.get("method")
-    if name not in methods():
+    if not isinstance(name, str) or name not in methods():
         known = ", ".join(sorted(methods()))
         raise ValueError(f"config: {key}.method: {name!r} is unknown; use one of {known}")
     try:

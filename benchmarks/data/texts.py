@@ -48,6 +48,23 @@ def write_documents(path: Path, rows: Iterable[dict[str, str]]) -> None:
 
 
 def read_documents(path: Path, part: str) -> list[dict[str, str]]:
-    """Documents of `part` (calibration or evaluation), ordered by digest."""
-    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return [row for row in rows if row["part"] == part]
+    """Documents of `part` (calibration or evaluation), ordered by digest.
+
+    A row needs `text` alone: without `part` it belongs to both, and its digest is then computed.
+    Raises ValueError with the line of a row that is none.
+    """
+    rows = [
+        _document(path, number, line)
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+    ]
+    return [row for row in rows if row.get("part", part) == part]
+
+
+def _document(path: Path, number: int, line: str) -> dict[str, str]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise ValueError(f"text: line {number} of {path} is not JSON ({error})") from None
+    if not isinstance(row, dict) or not isinstance(row.get("text"), str):
+        raise ValueError(f'text: line {number} of {path} has no `text`; write {{"text": ...}}')
+    return {"sha256": text_digest(row["text"])} | row

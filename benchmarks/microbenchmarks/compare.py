@@ -68,13 +68,13 @@ def _read(path: Path) -> BenchmarkFile:
     try:
         data = read_json(path)
         machine = data["machine_info"]
+        cpu_name = machine.get("cpu", {}).get("brand_raw")
         rounds = {row["fullname"]: row["stats"].get("data") for row in data["benchmarks"]}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise ValueError(f"{path}: is no file of pytest-benchmark ({reason})") from None
     if not all(rounds.values()):
         raise ValueError(f"{path}: holds no rounds; write it by --benchmark-json")
-    cpu_name = machine.get("cpu", {}).get("brand_raw")
     return BenchmarkFile(rounds, (cpu_name, machine.get("accelerators")))
 
 

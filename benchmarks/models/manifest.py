@@ -11,12 +11,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from benchmarks.results.files import sha256_files, write_json
+from benchmarks.results.files import read_json, sha256_files, write_json
 from cqil.checkpoint import Checkpoint, open_checkpoint
 
 SETTINGS = ("generation_config.json", "tokenizer*", "vocab.json", "merges.txt", "*.jinja")
 """Small files beside the weights that change texts and scores."""
-MANIFEST_KEYS = {"name", "path", "sha256", "settings_sha256", "files", "num_layers", "note"}
+MANIFEST_FIELDS = {
+    **dict.fromkeys(("name", "path", "sha256", "settings_sha256", "note"), str),
+    "files": dict,
+    "num_layers": int,
+}
+"""Field of a manifest -> its type."""
 MAX_LISTED = 3
 """Unused tensors that the note names."""
 
@@ -36,17 +41,30 @@ def write_manifest(checkpoint: Checkpoint, name: str, path: str, note: str, out:
     write_json(out, manifest)
 
 
+def read_manifest(path: Path) -> dict[str, Any]:
+    """The manifest in a file. Raises ValueError where it is none."""
+    manifest = read_json(path)
+    check_manifest(manifest)
+    return manifest
+
+
+def check_manifest(manifest: Any) -> None:
+    """Raises ValueError, naming the field, for what is no manifest of a model."""
+    for key, kind in MANIFEST_FIELDS.items():
+        value = manifest.get(key) if isinstance(manifest, dict) else None
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise ValueError(
+                f"model: the manifest lacks {key}; write it again with `python -m benchmarks model`"
+            )
+
+
 def open_manifest(manifest: dict[str, Any]) -> Checkpoint:
     """The checkpoint of a manifest.
 
     Raises ValueError as `open_checkpoint` does, and where its files have changed since the manifest
     was written. Weights are hashed again only where size or time of a file has changed.
     """
-    if missing := MANIFEST_KEYS - manifest.keys():
-        raise ValueError(
-            f"model: the manifest lacks {min(missing)}; write it again with `python -m benchmarks "
-            "model`"
-        )
+    check_manifest(manifest)
     checkpoint = open_checkpoint(manifest["path"])
     touched = _file_states(checkpoint) != manifest["files"]
     if touched and _weights_digest(checkpoint) != manifest["sha256"]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.config.run_config import parse_method
+from benchmarks.models.manifest import check_manifest, read_manifest
 from benchmarks.results.files import read_json, sha256_file, write_json
 from benchmarks.results.schema_parts import Model
 from cqil.methods.evidence import Evidence, LayerMerge, LayerSimilarity
@@ -67,7 +68,7 @@ def write_variant(
     depth that a latency budget chose.
     """
     method = parse_method(f"variants.{name}", options)
-    manifest = read_json(model)
+    manifest = read_manifest(model)
     search_result = None if search is None else read_json(search)
     evidence = Evidence(
         num_layers=manifest["num_layers"],
@@ -100,19 +101,27 @@ def write_variant(
 
 
 def read_variant(path: Path) -> Variant:
-    """The variant of a manifest that `write_variant` wrote."""
-    data = read_json(path)
-    plan = LayerPlan.from_dict(data["plan"])
-    merges = tuple(map(LayerMerge.from_dict, data["merges"]))
-    schedule = None if data["schedule"] is None else Schedule.from_dict(data["schedule"])
-    early_exit = None if data["early_exit"] is None else EarlyExitRule.from_dict(data["early_exit"])
+    """The variant of a manifest that `write_variant` wrote. Raises ValueError for another file."""
+    try:
+        variant = _parse_variant(read_json(path))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"variant: {path} is no manifest of a variant ({error!r}); write it again with `python "
+            "-m benchmarks variant`"
+        ) from None
+    check_manifest(variant.manifest)
+    return variant
+
+
+def _parse_variant(data: dict[str, Any]) -> Variant:
+    schedule, early_exit = data["schedule"], data["early_exit"]
     return Variant(
-        data["variant"],
-        data["method"],
-        plan,
-        data["model"],
-        merges,
-        schedule,
-        early_exit,
-        data["parallelism"],
+        name=data["variant"],
+        method=data["method"],
+        plan=LayerPlan.from_dict(data["plan"]),
+        manifest=data["model"],
+        merges=tuple(map(LayerMerge.from_dict, data["merges"])),
+        schedule=None if schedule is None else Schedule.from_dict(schedule),
+        early_exit=None if early_exit is None else EarlyExitRule.from_dict(early_exit),
+        parallelism=data["parallelism"],
     )

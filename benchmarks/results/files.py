@@ -57,7 +57,10 @@ def read_json(path: Path) -> Any:
     def refuse(constant: str) -> Any:
         raise ValueError(f"{path}: holds {constant}, which is no number; measure it again")
 
-    return json.loads(text, parse_constant=refuse)
+    try:
+        return json.loads(text, parse_constant=refuse)
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: is not JSON ({error})") from None
 
 
 def sha256_file(path: Path) -> str:

@@ -8,6 +8,7 @@ import torch
 
 from benchmarks.results.hardware import hardware
 from benchmarks.runtime.errors import UnavailableError
+from cqil.checkpoint.tensor_reader import DTYPES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +20,14 @@ class Runtime:
     dtype: str
     threads: int
     seed: int
+
+    def __post_init__(self) -> None:
+        known = {"device": ("auto", "cpu", "cuda"), "dtype": tuple(DTYPES)}
+        for name, values in known.items():
+            if (value := getattr(self, name)) not in values:
+                raise ValueError(f"{name}: {value!r} is unknown; use one of {', '.join(values)}")
+        if self.threads < 1:
+            raise ValueError(f"threads: {self.threads} must be at least 1")
 
     def start(self) -> str:
         """Sets the threads and returns the device. Raises UnavailableError where it is absent."""

@@ -13,9 +13,9 @@ from typing import Any
 
 from benchmarks.config.run_config import parse_method
 from benchmarks.data.token_windows import TokenWindow, text_windows
-from benchmarks.models.manifest import open_manifest
+from benchmarks.models.manifest import open_manifest, read_manifest
 from benchmarks.results.code_fingerprint import fingerprint
-from benchmarks.results.files import read_json, sha256_file, write_json
+from benchmarks.results.files import sha256_file, write_json
 from benchmarks.runtime.device import Runtime
 from benchmarks.runtime.errors import check_finite_scores
 from benchmarks.runtime.progress import Progress
@@ -31,7 +31,7 @@ def write_similarity(
 
     Writes both matrices with a description of the model and the text.
     """
-    manifest = read_json(model)
+    manifest = read_manifest(model)
     checkpoint = open_manifest(manifest)
     checkpoint.check_context(window, f"window: {window} tokens; lower it")
     windows = text_windows(checkpoint.tokenizer, texts, "calibration", documents, window)
@@ -64,7 +64,7 @@ def write_search(
     answers are stored beside `out`, so that none is computed twice.
     """
     method = parse_method("options", options)
-    manifest = read_json(model)
+    manifest = read_manifest(model)
     checkpoint = open_manifest(manifest)
     checkpoint.check_context(window, f"window: {window} tokens; lower it")
     windows = text_windows(checkpoint.tokenizer, texts, "calibration", documents, window)

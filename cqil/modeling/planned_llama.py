@@ -171,9 +171,9 @@ class PlannedLlamaForCausalLM(PlannedLlamaPreTrainedModel, LlamaForCausalLM):
         model = loaded[0] if isinstance(loaded, tuple) else loaded
         if model.plan.prefill is not None:
             warnings.warn(
-                "the plan has stages of its own for the prompt, and a forward pass without a cache is "
-                "all prompt: scores made so, as by lm-eval's HFLM, are those of the prompt's stages; "
-                "use python -m benchmarks multiple-choice",
+                "the plan has stages of its own for the prompt, and a forward pass without a cache "
+                "is all prompt: scores made so, as by lm-eval's HFLM, are those of the prompt's "
+                "stages; use python -m benchmarks multiple-choice",
                 stacklevel=2,
             )
         return loaded
