@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from benchmarks.config.assets import ASSETS
 from benchmarks.config.sections import REFERENCE
 from benchmarks.results.statistics import Estimate
 from reports.claims.evidence import ClaimEvidence
@@ -15,20 +16,34 @@ from reports.estimates.quality import bootstrap_of
 
 
 def accuracy(
-    evidence: ClaimEvidence, claim: Claim, model: str, slug: str, tasks: Mapping[str, str]
+    evidence: ClaimEvidence,
+    claim: Claim,
+    model: str,
+    slug: str,
+    tasks: Mapping[str, str],
+    splits: Mapping[str, str],
+    documents: Mapping[str, int],
 ) -> Finding:
     """Accuracy of a plan by task, length-normalised where the task has that.
 
-    `tasks` maps names of the claim's values to tasks.
+    `tasks` maps names of the claim's values to tasks; `splits` and `documents` say which rows of
+    each the publication scored, and how many. Other rows are another experiment.
     """
     variant = _variant_of_plan(evidence, model, slug)
     if variant is None:
         return _other_model(evidence, model, slug)
     table = evidence.estimates.accuracies
-    shares = table[table["variant"] == variant].set_index("task")["headline"]
-    if missing := [task for task in tasks.values() if task not in shares.index]:
+    rows = table[table["variant"] == variant].set_index("task")
+    if missing := [task for task in tasks.values() if task not in rows.index]:
         return not_tested(f"{', '.join(missing)} of {variant}")
-    ours = {name: shares[task] for name, task in tasks.items()}
+    for name, task in tasks.items():
+        scored, split = int(rows.loc[task, "documents"]), _scored_split(task)
+        if (scored, split) != (documents[name], splits[name]):
+            return not_tested(
+                f"{documents[name]} {splits[name]} rows of {name}; this run scored {scored} "
+                f"{split} rows"
+            )
+    ours = {name: rows.loc[task, "headline"] for name, task in tasks.items()}
     machine = evidence.machine(variant, kind="multiple_choice")
     return _interval_finding(claim, ours, f"{variant}, percent", machine)
 
@@ -41,8 +56,13 @@ def latency_cut(
     ranks: int,
     phase: str,
     hardware: str,
+    batch: int,
+    prompt_tokens: Sequence[int],
 ) -> Finding:
-    """The time that a plan on ranks saves over dense on one device, on that hardware."""
+    """The time that a plan on ranks saves over dense on one device, on that hardware.
+
+    `prompt_tokens`: the shortest and the longest prompt that is still the published workload.
+    """
     variant = _variant_of_plan(evidence, model, slug)
     if variant is None:
         return _other_model(evidence, model, slug)
@@ -53,11 +73,28 @@ def latency_cut(
     machine = evidence.machine(variant, kind="latency", backend=backend)
     if hardware not in machine:
         return not_tested(f"{hardware}; these were taken on {machine}")
+    low, high = prompt_tokens
+    workload = next(
+        record.workload
+        for record in evidence.results.latency_records
+        if record.workload_name == evidence.results.workloads[0]
+    )
+    if workload["batch"] != batch or not low <= workload["prompt_tokens"] <= high:
+        return not_tested(
+            f"prompts of {low} to {high} tokens, batch {batch}; this run timed "
+            f"{workload['prompt_tokens']} tokens, batch {workload['batch']}"
+        )
     ratio = bootstrap_of(evidence.results).ratio_of_medians(
         rounds[variant, backend][phase], rounds[REFERENCE, ENGINE][phase]
     )
     ours = {"latency cut": ratio.map(lambda share: 1 - share)}
     return _interval_finding(claim, ours, f"{variant} against dense, percent", machine)
+
+
+def _scored_split(task: str) -> str:
+    """Which rows of a task the suite's texts are: test where the wheel carries them."""
+    splits = ASSETS["tasks"][task]["data"]
+    return "test" if "test" in splits else next(iter(splits))
 
 
 def _variant_of_plan(evidence: ClaimEvidence, model: str, slug: str) -> str | None:

@@ -268,8 +268,11 @@ def test_where_groups_lose_least(folder, grids, expected):
 
 # --- on the claim's own model
 
+SCORED = 6
+"""Rows of SciQ in the made-up results."""
 
-def accuracy_claim(folder, low, model="tiny", tasks=None):
+
+def accuracy_claim(folder, low, model="tiny", tasks=None, split="validation", documents=SCORED):
     claim = CLAIMS["cqil-readme-original"].model_copy(
         update={
             "values": {
@@ -277,7 +280,13 @@ def accuracy_claim(folder, low, model="tiny", tasks=None):
                 .quantities()["SciQ"]
                 .model_copy(update={"number": Decimal(low)})
             },
-            "given": {"model": model, "slug": "dense", "tasks": tasks or {"SciQ": "sciq"}},
+            "given": {
+                "model": model,
+                "slug": "dense",
+                "tasks": tasks or {"SciQ": "sciq"},
+                "splits": {"SciQ": split},
+                "documents": {"SciQ": documents},
+            },
         }
     )
     return judge(claim, ClaimEvidence(Estimates(load_results(folder)), CLAIMS))
@@ -292,6 +301,13 @@ def test_accuracy_of_the_claims_own_model(folder):
     assert accuracy_claim(folder, "33.3", tasks={"SciQ": "piqa"}).verdict == NOT_TESTED
 
 
+@pytest.mark.parametrize("other", [{"split": "test"}, {"documents": 1000}])
+def test_other_rows_of_a_task_are_another_experiment(folder, other):
+    finding = accuracy_claim(folder, "33.3", **other)
+    assert finding.verdict == NOT_TESTED
+    assert f"this run scored {SCORED} validation rows" in finding.sentence
+
+
 def test_latency_cut_of_the_claims_own_model(results):
     folder = results(GROUPS, (4,))
     given = {"model": "tiny", "slug": PAIRS.slug, "ranks": 2, "hardware": "Imaginary"}
@@ -304,3 +320,7 @@ def test_latency_cut_of_the_claims_own_model(results):
     assert elsewhere.verdict == NOT_TESTED
     assert "taken on Imaginary CPU" in elsewhere.sentence
     assert verdict(folder, "cqil-readme-p2-latency", **given | {"ranks": 4}).verdict == NOT_TESTED
+    for other in ({"batch": 2}, {"prompt_tokens": [500, 520]}):
+        finding = verdict(folder, "cqil-readme-p2-latency", **given | other)
+        assert finding.verdict == NOT_TESTED
+        assert "this run timed 8 tokens, batch 1" in finding.sentence
