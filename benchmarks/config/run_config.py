@@ -102,6 +102,9 @@ class RunConfig(ConfigSection):
     model: str = Field(
         min_length=1, description="Embedded name, Hugging Face hub id, or local directory"
     )
+    model_identity: str | None = Field(
+        default=None, description="Hub id of what a local directory holds, for published claims"
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="auto takes CUDA where there is one"
     )

@@ -99,7 +99,7 @@ def _scored_split(task: str) -> str:
 
 def _variant_of_plan(evidence: ClaimEvidence, model: str, slug: str) -> str | None:
     """Name of the variant that runs the plan; None where the results are of another model."""
-    if evidence.results.model.name != model:
+    if model not in (evidence.results.model.name, evidence.results.config.get("model_identity")):
         return None
     variants = evidence.results.variants.values()
     return next((variant.name for variant in variants if variant.plan.slug == slug), None)

@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
+from project import ROOT
 
+from benchmarks.config.run_config import parse_config
+from benchmarks.data.token_windows import text_windows
 from benchmarks.engine_bench.peak_memory import peak_memory_of_ranks
 from benchmarks.latency.engine_spec import EngineSpec
 from benchmarks.models.load_model import load_dense
@@ -51,6 +55,16 @@ def test_greedy_text_is_the_references(smoke, dense, name):
     expected = reference.generate(ids_BT, max_new_tokens=24, do_sample=False)
     got = Engine.from_dense(dense, variant.plan).generate(ids_BT, max_new_tokens=24)
     assert torch.equal(got, expected[:, ids_BT.shape[1] :])
+
+
+def test_the_shipped_texts_suffice_for_llama(smoke):
+    """The configuration of LLaMA-7B asks for no more long documents than there are."""
+    config = parse_config(yaml.safe_load((ROOT / "config" / "llama.yaml").read_text()))
+    variant = read_variant(smoke / "variants" / "dense.json")
+    tokenizer = open_manifest(variant.manifest).tokenizer
+    for part, section in (("calibration", config.calibration), ("evaluation", config.perplexity)):
+        texts = [ROOT / "resources" / "texts" / f"{name}.jsonl" for name in section.texts]
+        assert text_windows(tokenizer, texts, part, section.documents, section.window)
 
 
 @torch.inference_mode()

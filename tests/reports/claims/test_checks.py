@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from made_up_results import LAYERS, VARIANTS, MadeUpRun, write_json
 
+from benchmarks.results.files import read_json
 from benchmarks.results.result_schema import MultipleChoiceResult, read_result, write_result
 from cqil.plan import kept_layers_plan, uniform_plan
 from reports.claims.checks import judge
@@ -299,6 +300,14 @@ def test_accuracy_of_the_claims_own_model(folder):
     assert accuracy_claim(folder, "99.9").verdict == Verdict.NOT_REPRODUCED
     assert "this run is of tiny" in accuracy_claim(folder, "33.3", model="other").sentence
     assert accuracy_claim(folder, "33.3", tasks={"SciQ": "piqa"}).verdict == NOT_TESTED
+
+
+def test_a_local_folder_is_what_the_run_declares(folder):
+    assert accuracy_claim(folder, "33.3", model="owner/tiny").verdict == NOT_TESTED
+    run = read_json(folder / "run.json")
+    run["config"]["model_identity"] = "owner/tiny"
+    write_json(folder / "run.json", run)
+    assert accuracy_claim(folder, "33.3", model="owner/tiny").verdict == Verdict.REPRODUCED
 
 
 @pytest.mark.parametrize("other", [{"split": "test"}, {"documents": 1000}])
