@@ -60,7 +60,7 @@ def scored_examples(name: str, path: Path, documents: int | None) -> list[dict[s
 
     Raises ValueError where there are fewer.
     """
-    rows = read_documents(path, "evaluation")
+    rows = read_documents(path, "evaluation", "source")
     if documents is not None and documents > len(rows):
         raise ValueError(
             f"generation.tasks.{name}: has {len(rows)} documents, {documents} are needed; "
@@ -71,7 +71,7 @@ def scored_examples(name: str, path: Path, documents: int | None) -> list[dict[s
 
 def fewshot_examples(name: str, path: Path) -> list[dict[str, str]]:
     """The few-shot examples that stand before every prompt."""
-    return read_documents(path, "examples")[: GENERATION_TASKS[name].shots]
+    return read_documents(path, "examples", "source")[: GENERATION_TASKS[name].shots]
 
 
 def _read(dataset: WheelDataset | FileDataset, origin: Path) -> Iterator[SourceReference]:

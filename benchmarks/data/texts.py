@@ -47,24 +47,25 @@ def write_documents(path: Path, rows: Iterable[dict[str, str]]) -> None:
     write_atomically(path, "\n".join(lines) + "\n")
 
 
-def read_documents(path: Path, part: str) -> list[dict[str, str]]:
+def read_documents(path: Path, part: str, field: str = "text") -> list[dict[str, str]]:
     """Documents of `part` (calibration or evaluation), ordered by digest.
 
-    A row needs `text` alone: without `part` it belongs to both, and its digest is then computed.
+    A row needs `field` alone: without `part` it belongs to both, and its digest is then computed.
     Raises ValueError with the line of a row that is none.
     """
     rows = [
-        _document(path, number, line)
+        _document(path, number, line, field)
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
     ]
     return [row for row in rows if row.get("part", part) == part]
 
 
-def _document(path: Path, number: int, line: str) -> dict[str, str]:
+def _document(path: Path, number: int, line: str, field: str) -> dict[str, str]:
     try:
         row = json.loads(line)
     except ValueError as error:
         raise ValueError(f"text: line {number} of {path} is not JSON ({error})") from None
-    if not isinstance(row, dict) or not isinstance(row.get("text"), str):
-        raise ValueError(f'text: line {number} of {path} has no `text`; write {{"text": ...}}')
-    return {"sha256": text_digest(row["text"])} | row
+    if not isinstance(row, dict) or not isinstance(row.get(field), str):
+        example = json.dumps({field: "..."})
+        raise ValueError(f"text: line {number} of {path} has no `{field}`; write {example}")
+    return {"sha256": text_digest(row[field])} | row

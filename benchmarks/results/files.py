@@ -13,6 +13,14 @@ from pathlib import Path
 from typing import Any
 
 
+class NotJsonError(ValueError):
+    """A file is no JSON; `reason` is what the parser says."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: is not JSON ({reason})")
+        self.reason = reason
+
+
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
     """A temporary file that becomes `path` when the block ends, and is deleted if it raises."""
@@ -60,7 +68,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(text, parse_constant=refuse)
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: is not JSON ({error})") from None
+        raise NotJsonError(path, str(error)) from None
 
 
 def sha256_file(path: Path) -> str:

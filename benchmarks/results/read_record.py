@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from benchmarks.results.files import read_json
+from benchmarks.results.files import NotJsonError, read_json
 from benchmarks.results.schema_parts import SCHEMA_VERSION, Schema
 
 R = TypeVar("R", bound=Schema)
@@ -23,6 +23,8 @@ def read_record(path: Path, record_class: type[R], what: str) -> R:
         return record_class.model_validate(read_json(path))
     except ValidationError as error:
         reason = explain_record_error(error)
+    except NotJsonError as error:
+        reason = error.reason
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
     raise ValueError(f"{path}: holds no {what} ({reason}); run make {what} again")

@@ -87,7 +87,7 @@ def _shown(rows: Sequence[ComparedRow]) -> pd.DataFrame:
             "predicted": [f"{row.predicted:.1f} {row.unit}" for row in rows],
             "measured": [f"{row.measured:.1f} {row.unit}" for row in rows],
             "deviation": [signed_percent(row.deviation) for row in rows],
-            "counts": ["no, fitted" if row.fitted else "yes" for row in rows],
+            "counts": ["fitted, does not count" if row.fitted else "yes" for row in rows],
         }
     )
 
