@@ -40,7 +40,7 @@ bypass: env  ## How far attention is passed on in a group, and where to (about 1
 	$(RUN) --configfile config/bypass.yaml
 	@echo "report: results/bypass/report/report.html"
 
-test: env  ## Run the tests, the smoke workflow among them (about 8 minutes on 2 cores)
+test: env  ## Run the tests, the smoke workflow among them (about 10 minutes on 2 cores)
 	$(WITH_PATH) $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-deep: env  ## Three times as many random plans against the reference, new ones each time
