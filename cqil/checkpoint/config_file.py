@@ -8,6 +8,7 @@ from typing import Any
 
 from transformers import LlamaConfig
 
+from cqil.errors import one_line
 from cqil.modeling.configuration import PlannedLlamaConfig
 
 FULL_ATTENTION = "full_attention"
@@ -91,7 +92,7 @@ def _parse(folder: Path, model_type: str) -> LlamaConfig:
     try:
         return config_class.from_pretrained(folder)
     except Exception as error:  # Transformers and its strict dataclasses raise many types
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise ValueError(
             f"model: Transformers does not take {folder / 'config.json'} ({reason}); correct it"
         ) from None

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from transformers import GenerationConfig, LlamaConfig
 
+from cqil.errors import one_line
+
 FILE = "generation_config.json"
 NEUTRAL: dict[str, tuple[object, ...]] = {
     "bad_words_ids": (None,),
@@ -74,5 +76,5 @@ def read_generation_settings(folder: Path, config: LlamaConfig) -> GenerationSet
     try:
         return GenerationSettings.of(GenerationConfig.from_pretrained(folder))
     except Exception as error:  # Transformers raises several types for a file it does not take
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise ValueError(f"{folder / FILE}: Transformers does not take it ({reason})") from None

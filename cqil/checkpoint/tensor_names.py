@@ -12,6 +12,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from cqil.checkpoint.weight_files import StoredTensor
+from cqil.errors import one_line
 
 PREFIX = "model."
 EMBEDDING, LM_HEAD = "model.embed_tokens.weight", "lm_head.weight"
@@ -28,7 +29,7 @@ def expected_shapes(config: LlamaConfig) -> dict[str, tuple[int, ...]]:
         with torch.device("meta"):
             model = LlamaForCausalLM(config)
     except Exception as error:  # e.g. KeyError for a rope type that lacks a parameter
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise ValueError(
             f"model: Transformers builds no LLaMA of config.json ({type(error).__name__}: {reason})"
             "; correct it"

@@ -7,6 +7,7 @@ from pathlib import Path
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from cqil.checkpoint.config_file import read_json_object, refuse_own_code
+from cqil.errors import one_line
 
 VOCABULARY_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
 SETTINGS_FILE = "tokenizer_config.json"
@@ -27,7 +28,7 @@ def read_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     try:
         return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
     except Exception as error:  # tokenizers raises bare Exceptions for files it does not take
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise ValueError(
             f"tokenizer: Transformers does not take that of {folder} ({reason})"
         ) from None

@@ -7,6 +7,8 @@ import sys
 
 import typer
 
+from cqil.errors import one_line
+
 
 def run_app(app: typer.Typer) -> None:
     """Runs a command line. CQIL_DEBUG=1 shows where an error came from."""
@@ -15,11 +17,11 @@ def run_app(app: typer.Typer) -> None:
     except (ValueError, OSError) as error:
         if os.environ.get("CQIL_DEBUG"):
             raise
-        print(f"error: {_one_line(error)}", file=sys.stderr)
+        print(f"error: {_message(error)}", file=sys.stderr)
         raise SystemExit(2) from None
 
 
-def _one_line(error: ValueError | OSError) -> str:
+def _message(error: ValueError | OSError) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__
+    return one_line(error) or type(error).__name__

@@ -12,8 +12,6 @@ size, N tokens of any sequence, V vocabulary.
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
@@ -21,41 +19,24 @@ from torch.nn import functional as F  # noqa: N812
 from cqil.modeling.chunked_logits import logits_in_chunks
 from cqil.modeling.planned_llama import PlannedLlamaForCausalLM
 from cqil.modeling.precision import at_least_float32
+from cqil.modeling.stage_hooks import StageHooks
 from cqil.plan.early_exit_rule import EarlyExitRule
 
 LOGITS_CHUNK = 512
 """Number of tokens whose logits are computed at once."""
 
 
-class EarlyExitHooks:
+class EarlyExitHooks(StageHooks):
     """While it is entered, whatever passes the decode stages is decoded under `early_exit`."""
 
     def __init__(self, model: PlannedLlamaForCausalLM, early_exit: EarlyExitRule) -> None:
-        self.model, self.early_exit = model, early_exit
-        self.depths_BT = torch.empty(0, 0)
-        """Stages that each token of the last pass ran."""
-
-    def __enter__(self) -> EarlyExitHooks:
-        stages = self.model.model.decode_stages
-        self._hooks = [
-            stage.register_forward_hook(partial(self._after, n, len(stages)))
-            for n, stage in enumerate(stages)
-        ]
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for hook in self._hooks:
-            hook.remove()
+        super().__init__(model)
+        self.early_exit = early_exit
 
     def _after(
-        self,
-        number: int,
-        stages: int,
-        _: nn.Module,
-        inputs: tuple[torch.Tensor, ...],
-        output: torch.Tensor,
+        self, number: int, _: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor
     ) -> torch.Tensor:
-        """What the stage hands on; `number` counts from 0."""
+        stages = len(self.model.model.decode_stages)
         x_BTH, run = inputs[0], number + 1
         if number == 0:
             self.depths_BT = torch.full(x_BTH.shape[:2], stages, device=x_BTH.device)

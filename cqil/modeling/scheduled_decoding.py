@@ -11,57 +11,37 @@ T tokens, H hidden size.
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 from torch import nn
 
 from cqil.modeling.planned_llama import PlannedLlamaForCausalLM
+from cqil.modeling.stage_hooks import StageHooks
 from cqil.plan.schedule import Schedule
 
 
-class ScheduleHooks:
+class ScheduleHooks(StageHooks):
     """While it is entered, whatever passes the decode stages is decoded under the schedule."""
 
     def __init__(self, model: PlannedLlamaForCausalLM, schedule: Schedule) -> None:
-        """Raises ValueError where a plan has a stage that the first one has not."""
-        stages = schedule.plans[0].groups
+        """Raises ValueError where a plan has a stage that the first one has not, and for ladders,
+        whose stages are one module."""
+        super().__init__(model)
+        self.schedule, self._stages = schedule, schedule.plans[0].groups
         for plan in schedule.plans:
-            if new := [stage for stage in plan.groups if stage not in stages]:
+            if new := [stage for stage in plan.groups if stage not in self._stages]:
                 raise ValueError(f"plans: stage {list(new[0])} is not one of the first plan")
-        self.model, self.schedule = model, schedule
-        self.depths_BT = torch.empty(0, 0)
-        """Stages that each token of the last pass ran."""
-
-    def __enter__(self) -> ScheduleHooks:
-        stages = self.schedule.plans[0].groups
-        self._hooks = [
-            module.register_forward_hook(partial(self._after, stage))
-            for module, stage in zip(self.model.model.decode_stages, stages, strict=True)
-        ]
-        self._hooks.append(self.model.model.register_forward_hook(self._count))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for hook in self._hooks:
-            hook.remove()
+        if len(model.model.decode_stages) != len(self._stages):
+            raise ValueError("plans: a ladder cannot be scheduled; leave it out")
 
     def _after(
-        self,
-        stage: tuple[object, ...],
-        _: nn.Module,
-        inputs: tuple[torch.Tensor, ...],
-        output: torch.Tensor,
+        self, number: int, _: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor
     ) -> torch.Tensor:
-        """What the stage hands on: its input, for tokens whose plan leaves it out."""
-        x_BTH = inputs[0]
-        runs_by_plan = [stage in plan.groups for plan in self.schedule.plans]
-        plan_by_token = map(self.schedule.index_at, range(x_BTH.shape[1]))
-        runs_T = torch.tensor([runs_by_plan[plan] for plan in plan_by_token], device=x_BTH.device)
+        """The output, or the input for tokens whose plan leaves the stage out."""
+        x_BTH, stage = inputs[0], self._stages[number]
+        index_at, plans = self.schedule.index_at, self.schedule.plans
+        plan_by_token = [plans[index_at(token)] for token in range(x_BTH.shape[1])]
+        if number == 0:
+            depths_T = torch.tensor([plan.depth for plan in plan_by_token])
+            self.depths_BT = depths_T.expand(x_BTH.shape[:2])
+        runs_T = torch.tensor([stage in plan.groups for plan in plan_by_token], device=x_BTH.device)
         return torch.where(runs_T[:, None], output, x_BTH)
-
-    def _count(self, _: nn.Module, __: object, output: object) -> None:
-        batch, tokens = output.last_hidden_state.shape[:2]  # type: ignore[attr-defined]
-        plans = self.schedule.plans
-        depths = [plans[self.schedule.index_at(token)].depth for token in range(tokens)]
-        self.depths_BT = torch.tensor(depths).expand(batch, tokens)

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from cqil.errors import one_line
 from cqil.methods.evidence import Evidence
 from cqil.methods.method import Look, Method
 from cqil.methods.options import check_one_given
@@ -55,5 +56,5 @@ def _read_plan(file: Path) -> LayerPlan:
     except OSError as error:
         raise ValueError(f"file: {file} cannot be read ({error.strerror})") from None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise ValueError(f"file: {file} holds no plan ({reason})") from None

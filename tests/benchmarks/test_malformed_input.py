@@ -84,7 +84,7 @@ def run(app, arguments, monkeypatch, capsys):
     return ended.value.code, capsys.readouterr()
 
 
-@pytest.mark.parametrize(("command", "arguments"), cases())
+@pytest.mark.parametrize(("command", "arguments"), list(cases()))
 def test_one_malformed_argument(command, arguments, files, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
