@@ -3,6 +3,9 @@
 `ppl` scores a layer by the loss of the model without it; `taylor` by the sum over its weights of
 |sum over samples of weight x gradient|. As in the released code both protect the first four layers
 and the last two (the paper's Taylor+). One search serves every depth and every protection.
+
+Which tokens the loss of `ppl` is of, `search.score` says: by default the second half of each
+window. The paper's are `all` but the first, and `taylor` takes these always.
 """
 
 from typing import Any, ClassVar, Literal

@@ -2,6 +2,9 @@
 
 Each layer is judged in the model that is left, not in the whole one. The first and last layer stay.
 A search at a smaller depth goes on where one at a larger depth ended.
+
+Which tokens the loss is of, `search.score` says: by default the second half of each window. The
+paper's are `all` but the first.
 """
 
 from typing import Any, ClassVar, Literal

@@ -12,9 +12,11 @@ from benchmarks.cli.options import (
     Device,
     DocumentCount,
     Dtype,
+    Grid,
     ModelFile,
     Options,
     Out,
+    Score,
     Texts,
     Threads,
     Window,
@@ -48,13 +50,15 @@ def search(
     text: Texts,
     documents: DocumentCount,
     window: Window,
-    grid: Annotated[int, typer.Option(min=1, help="Candidates to try, where not all are tried")],
     out: Out,
+    grid: Grid = 13,
+    score: Score = "second-half",
     device: Device = "auto",
     dtype: Dtype = "float32",
     threads: Threads = 1,
 ) -> None:
     """Run a method's search on calibration text."""
+    from benchmarks.config.run_config import SearchSection
     from benchmarks.cost_model.depth_for_budget import resolve_depth
     from benchmarks.models.manifest import read_manifest
     from benchmarks.runtime.device import Runtime
@@ -62,7 +66,8 @@ def search(
 
     runtime = Runtime(device=device, dtype=dtype, threads=threads, seed=0)
     resolved, _ = resolve_depth(parse_json_object("options", options), read_manifest(model))
-    write_search(resolved, model, text, documents, window, grid, runtime, out)
+    settings = SearchSection(grid=grid, documents=documents, window=window, score=score)
+    write_search(resolved, model, text, settings, runtime, out)
 
 
 @app.command()
@@ -106,11 +111,10 @@ def plan(
         int, typer.Option(min=1, help="For the budget: ranks that share a layer")
     ] = 1,
     option: Annotated[str, typer.Option(help="Further options of the rule, as JSON")] = "{}",
-    documents: Annotated[int, typer.Option(min=1, help="Documents of each text")] = 4,
+    documents: DocumentCount = 4,
     window: Window = 256,
-    grid: Annotated[
-        int, typer.Option(min=1, help="Candidates to try, where not all are tried")
-    ] = 13,
+    grid: Grid = 13,
+    score: Score = "second-half",
     device: Device = "auto",
     dtype: Dtype = "float32",
     threads: Threads = 2,
@@ -118,6 +122,7 @@ def plan(
     """Choose a plan for a model: a rule's search over your text, to a depth or a latency."""
     from rich.console import Console
 
+    from benchmarks.config.run_config import SearchSection
     from benchmarks.runtime.device import Runtime
     from benchmarks.search.make_plan import make_plan, target_options
     from cqil.cli.plan_drawing import draw_plan
@@ -135,7 +140,6 @@ def plan(
         },
     )
     runtime = Runtime(device=device, dtype=dtype, threads=threads, seed=0)
-    chosen = make_plan(
-        options, model, text, out, documents=documents, window=window, grid=grid, runtime=runtime
-    )
+    settings = SearchSection(grid=grid, documents=documents, window=window, score=score)
+    chosen = make_plan(options, model, text, out, settings=settings, runtime=runtime)
     Console().print(draw_plan(chosen))

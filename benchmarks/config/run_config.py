@@ -45,11 +45,15 @@ class CalibrationSection(_TextsSection):
 
 
 class SearchSection(ConfigSection):
-    """How `uniform` finds the start of its groups where only a depth is given."""
+    """What every search reads, which tokens it scores, and how many starts `uniform` tries."""
 
     grid: Count = Field(default=13, description="Starts to try, evenly spaced")
     documents: Count = Field(default=4, description="Calibration documents of each text")
     window: int = Field(default=256, ge=16, description="Tokens taken from a document")
+    score: Literal["second-half", "all"] = Field(
+        default="second-half",
+        description="Scored tokens of a window: as perplexity does, or all but the first",
+    )
 
 
 class PerplexitySection(_TextsSection):

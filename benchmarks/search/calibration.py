@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.config.run_config import parse_method
+from benchmarks.config.run_config import SearchSection, parse_method
 from benchmarks.data.token_windows import TokenWindow, text_windows
 from benchmarks.models.manifest import open_manifest, read_manifest
 from benchmarks.results.code_fingerprint import fingerprint
@@ -52,30 +52,30 @@ def write_search(
     options: dict[str, Any],
     model: Path,
     texts: list[Path],
-    documents: int,
-    window: int,
-    grid: int,
+    settings: SearchSection,
     runtime: Runtime,
     out: Path,
 ) -> None:
     """Runs the search of a method and writes its result to `out`.
 
-    `options`: those of the method; `grid`: how many candidates a search over places tries. Single
-    answers are stored beside `out`, so that none is computed twice.
+    `options`: those of the method. Single answers are stored beside `out`, so that none is computed
+    twice.
     """
     method = parse_method("options", options)
     manifest = read_manifest(model)
     checkpoint = open_manifest(manifest)
+    window, documents = settings.window, settings.documents
     checkpoint.check_context(window, f"window: {window} tokens; lower it")
     windows = text_windows(checkpoint.tokenizer, texts, "calibration", documents, window)
-    record = _calibration_record(texts, windows)
+    record = _calibration_record(texts, windows) | {"scored": settings.score}
     dense = checkpoint.load_dense(DTYPES[runtime.dtype], runtime.start())
     evaluator = CalibrationEvaluator(
         dense,
         [token_window.tokens for token_window in windows],
-        grid,
+        settings.grid,
         out.parent / "answers",
         key=json.dumps([manifest["sha256"], record, runtime.dtype, _code()], sort_keys=True),
+        first_scored=1 if settings.score == "all" else window // 2,
     )
     start = time.monotonic()
     with Progress(f"search {method.search_key}", 0, "evaluations") as progress:

@@ -38,7 +38,7 @@ LOGITS_CHUNK = 256
 
 
 class CalibrationEvaluator:
-    """A `PlanEvaluator` over windows of equal length; the second half of each is scored."""
+    """A `PlanEvaluator` over windows of equal length; each is scored from one token on."""
 
     def __init__(
         self,
@@ -47,12 +47,17 @@ class CalibrationEvaluator:
         grid: int,
         answers: Path,
         key: str,
+        first_scored: int,
     ) -> None:
-        """`answers`: folder of stored answers; `key` identifies model and text in it."""
+        """`answers`: folder of stored answers; `key` identifies model, text and scoring in it.
+
+        `first_scored`: place of the first scored token of a window, from 1.
+        """
         self.dense, self.grid = dense, grid
         self.num_layers: int = dense.config.num_hidden_layers
         self.tokens_BT = torch.tensor([list(window) for window in windows], device=dense.device)
         self.progress: Progress | None = None
+        self._first_scored = first_scored
         self._states = PlanStates(dense, self.tokens_BT)
         self._answers = StoredAnswers(answers, key)
         self._dense_chunks: list[torch.Tensor] | None = None
@@ -129,13 +134,13 @@ class CalibrationEvaluator:
         return float(total) / len(self._scored_tokens())
 
     def _scored_tokens(self) -> torch.Tensor:
-        """[N]: the second halves of the windows."""
-        return self.tokens_BT[:, self.tokens_BT.shape[1] // 2 :].flatten()
+        """[N]: the scored tokens of all windows."""
+        return self.tokens_BT[:, self._first_scored :].flatten()
 
     def _log_probabilities(self, plan: LayerPlan) -> Iterator[torch.Tensor]:
         """[N, V] of the scored tokens, in chunks of N."""
         x_BTH = self._states.last(plan)
-        predicting_NH = x_BTH[:, self.tokens_BT.shape[1] // 2 - 1 : -1].flatten(0, 1)
+        predicting_NH = x_BTH[:, self._first_scored - 1 : -1].flatten(0, 1)
         head, norm = self.dense.lm_head, self.dense.model.norm
         for logits_NV in logits_in_chunks(
             lambda x_NH: head(norm(x_NH)), predicting_NH, LOGITS_CHUNK
@@ -144,9 +149,9 @@ class CalibrationEvaluator:
 
     def _layers_run(self, early_exit: EarlyExitRule) -> float:
         model = PlannedLlamaForCausalLM.from_dense(self.dense, dense_plan(self.num_layers))
-        half = self.tokens_BT.shape[1] // 2
+        first = self._first_scored
         windows = (tuple(window) for window in self.tokens_BT.tolist())
-        requests = [ScoreRequest(window[:half], window[half:]) for window in windows]
+        requests = [ScoreRequest(window[:first], window[first:]) for window in windows]
         scores = score_requests(model, requests, depth_rule=early_exit)
         return sum(score.layers for score in scores if score.layers is not None) / len(scores)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.config.latency_budget import LATENCY_BUDGET
-from benchmarks.config.run_config import parse_method
+from benchmarks.config.run_config import SearchSection, parse_method
 from benchmarks.cost_model.depth_for_budget import resolve_depth
 from benchmarks.data.texts import text_digest, write_documents
 from benchmarks.models.prepare_model import prepare_model
@@ -33,16 +33,14 @@ def make_plan(
     texts: Sequence[Path],
     out: Path,
     *,
-    documents: int,
-    window: int,
-    grid: int,
+    settings: SearchSection,
     runtime: Runtime,
 ) -> LayerPlan:
     """Chooses a plan, and writes its manifest to `out`; returns the plan.
 
     `options`: those of the rule, with its target; `model`: a manifest, a directory or a hub id;
-    `documents` and `window`: size of the calibration text; `grid`: candidates of a search over
-    places. Raises ValueError for options or files that do not fit.
+    `settings`: size of the calibration text, and how a search scores it. Raises ValueError for
+    options or files that do not fit.
     """
     parse_method("plan", options)  # checks them before the model is fetched
     folder, start = out.with_suffix(""), time.monotonic()
@@ -50,6 +48,7 @@ def make_plan(
     options, fit = resolve_depth(options, read_json(manifest))
     method = parse_method("plan", options)
     document_files = [_document_file(path, folder / "texts") for path in texts]
+    documents, window = settings.documents, settings.window
     similarity = search = None
     if method.needs_similarity:
         similarity = folder / "similarity.json"
@@ -57,7 +56,7 @@ def make_plan(
     if method.search_key is not None:
         search = folder / "search" / f"{method.search_key}.json"
         # Single answers are stored, so that a finished search is only read again.
-        write_search(options, manifest, document_files, documents, window, grid, runtime, search)
+        write_search(options, manifest, document_files, settings, runtime, search)
     plan = write_variant(out.stem, options, manifest, similarity, search, out, fit)
     calibration = {
         "texts": {path.name: sha256_file(path) for path in texts},

@@ -5,7 +5,7 @@ from statistics import fmean
 
 import pytest
 import torch
-from measurements import CPU, WINDOW
+from measurements import CPU, SEARCH, WINDOW
 from transformers import AutoTokenizer, LlamaForCausalLM
 
 from benchmarks.accuracy.perplexity import measure_perplexity
@@ -97,7 +97,7 @@ def test_choices_leave_early_too(tiny_llama, dense):
 def test_the_evaluator_tells_the_mean_depth(dense, tmp_path):
     generator = torch.Generator().manual_seed(0)
     windows = torch.randint(256, (3, WINDOW), generator=generator).tolist()
-    evaluator = CalibrationEvaluator(dense, windows, 3, tmp_path, key="k")
+    evaluator = CalibrationEvaluator(dense, windows, 3, tmp_path, "k", first_scored=8)
     requests = [ScoreRequest(tuple(w[:8]), tuple(w[8:])) for w in windows]
     model = PlannedLlamaForCausalLM.from_dense(dense, dense_plan(4))
     scored = score_requests(model, requests, depth_rule=RULE)
@@ -112,7 +112,7 @@ def test_the_evaluator_tells_the_mean_depth(dense, tmp_path):
 def test_a_depth_is_found_on_calibration_text(manifest, text, tmp_path):
     options = {"method": "early-exit", "criterion": "saturation", "depth": 2}
     out = tmp_path / "search.json"
-    write_search(options, manifest, [text], 1, WINDOW, 3, CPU, out)
+    write_search(options, manifest, [text], SEARCH, CPU, out)
     search_result = read_json(out)
     early = variant(manifest, tmp_path, "early", out, **options)
     assert early.early_exit == EarlyExitRule("saturation", search_result["threshold"])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from benchmarks.config.run_config import SearchSection
 from benchmarks.runtime.device import Runtime
 
 CPU = Runtime(device="cpu", dtype="float32", threads=1, seed=3)
 WINDOW = 16
+SEARCH = SearchSection(grid=3, documents=1, window=WINDOW)
 DOCUMENTS = {
     "calibration": ["only what is scored must be read, and this is not scored at all"],
     "evaluation": [

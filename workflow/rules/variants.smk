@@ -49,7 +49,7 @@ rule search:
         ),
         texts=lambda wildcards, input: repeated("text", input.texts),
         settings=f"--grid {RUN.search.grid} --documents {RUN.search.documents} "
-        f"--window {RUN.search.window}",
+        f"--window {RUN.search.window} --score {RUN.search.score}",
         runtime=CALIBRATION,
     shell:
         "python -m benchmarks search --options {params.options} --model {input.model:q} "

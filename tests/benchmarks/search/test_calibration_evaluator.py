@@ -18,30 +18,33 @@ pytestmark = pytest.mark.usefixtures("full_float64")
 WINDOWS = tokens_of(3, 12)
 
 
-def evaluator_of(dense, folder):
-    return CalibrationEvaluator(dense, WINDOWS.tolist(), grid=4, answers=folder, key="tiny")
+def evaluator_of(dense, folder, key="tiny", first_scored=6):
+    windows = WINDOWS.tolist()
+    return CalibrationEvaluator(dense, windows, 4, folder, key, first_scored)
 
 
 @torch.inference_mode()
-def log_probabilities(dense, plan):
-    """Those that score the second half of each window."""
+def log_probabilities(dense, plan, first):
+    """Those of the tokens of each window from `first` on."""
     planned = PlannedLlamaForCausalLM.from_dense(dense, plan)
-    return planned(WINDOWS).logits[:, 5:-1].log_softmax(-1)
+    return planned(WINDOWS).logits[:, first - 1 : -1].log_softmax(-1)
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory):
+@pytest.fixture(scope="module", params=[1, 6], ids=["all", "second-half"])
+def shared(request, tmp_path_factory):
     """One evaluator for all plans, so that states behind shared stages are used again."""
-    dense = tiny_dense(6)
-    return dense, evaluator_of(dense, tmp_path_factory.mktemp("answers"))
+    dense, first = tiny_dense(6), request.param
+    folder = tmp_path_factory.mktemp("answers")
+    return dense, evaluator_of(dense, folder, first_scored=first), first
 
 
 @given(plan=plans(shallowest=6, deepest=6, laddered=False))
-@settings(max_examples=100)
+@settings(max_examples=60)
 def test_loss_and_divergence_are_the_references(shared, plan):
-    dense, evaluator = shared
-    logp, dense_logp = log_probabilities(dense, plan), log_probabilities(dense, dense_plan(6))
-    nll = F.nll_loss(logp.flatten(0, 1), WINDOWS[:, 6:].flatten())
+    dense, evaluator, first = shared
+    logp = log_probabilities(dense, plan, first)
+    dense_logp = log_probabilities(dense, dense_plan(6), first)
+    nll = F.nll_loss(logp.flatten(0, 1), WINDOWS[:, first:].flatten())
     kl = (dense_logp.exp() * (dense_logp - logp)).sum(-1).mean()
     assert evaluator.loss(plan) == pytest.approx(float(nll), rel=1e-6)
     assert evaluator.divergence(plan) == pytest.approx(float(kl), rel=1e-5, abs=1e-9)
@@ -55,7 +58,7 @@ def test_answers_are_read_back(tmp_path):
         stored["answer"] = first + 1
         path.write_text(json.dumps(stored))
     assert evaluator_of(dense, tmp_path).loss(dense_plan(3)) == first + 1
-    other = CalibrationEvaluator(dense, WINDOWS.tolist(), grid=4, answers=tmp_path, key="other")
+    other = evaluator_of(dense, tmp_path, key="other")
     assert other.loss(dense_plan(3)) == first
 
 

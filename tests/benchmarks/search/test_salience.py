@@ -12,7 +12,7 @@ WINDOWS = tokens_of(3, 12)
 
 
 def salience(dense, folder, kind):
-    evaluator = CalibrationEvaluator(dense, WINDOWS.tolist(), grid=2, answers=folder, key="tiny")
+    evaluator = CalibrationEvaluator(dense, WINDOWS.tolist(), 2, folder, "tiny", first_scored=6)
     return evaluator.salience(kind)
 
 

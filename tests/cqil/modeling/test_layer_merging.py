@@ -79,7 +79,7 @@ def test_a_merged_layer_is_taken_in_as_it_has_become():
 def test_similarity_of_a_merged_model_is_that_of_its_final_states(tmp_path, rule):
     dense = tiny_dense(5)
     merges = [LayerMerge(3, (4,), rule), LayerMerge(1, (2,), rule)]
-    bench = CalibrationEvaluator(dense, WINDOWS.tolist(), grid=2, answers=tmp_path, key="tiny")
+    bench = CalibrationEvaluator(dense, WINDOWS.tolist(), 2, tmp_path, "tiny", first_scored=6)
     found = bench.merged_similarity(merges)
     with torch.inference_mode():
         before = dense.model(WINDOWS).last_hidden_state
@@ -95,7 +95,7 @@ def test_similarity_of_a_merged_model_is_that_of_its_final_states(tmp_path, rule
 def test_asking_for_a_merge_leaves_the_model_as_it_was(tmp_path):
     dense = tiny_dense(4)
     before = [layer(dense, n) for n in range(4)]
-    bench = CalibrationEvaluator(dense, WINDOWS.tolist(), grid=2, answers=tmp_path, key="tiny")
+    bench = CalibrationEvaluator(dense, WINDOWS.tolist(), 2, tmp_path, "tiny", first_scored=6)
     bench.merged_similarity([LayerMerge(1, (2, 3))])
     for n in range(4):
         assert all(torch.equal(w, before[n][name]) for name, w in layer(dense, n).items())
