@@ -141,9 +141,10 @@ def _speed_line(request: GenerationRequest, answer: _RankAnswer) -> str:
     where = f"rank {answer.rank} of {request.world_size}: " if request.world_size > 1 else ""
     if not speed.decoded:
         return f"{where}one token only, so there is no decode speed; raise --max-new-tokens"
+    bound = "" if request.options.early_exit is None else "at most "
     return (
         f"{where}{speed.tokens_per_s:.1f} tokens/s after a prompt of {speed.prompt_tokens} tokens "
-        f"in {speed.prefill_s * 1e3:.0f} ms; {speed.bandwidth / 1e9:.1f} GB/s read, "
+        f"in {speed.prefill_s * 1e3:.0f} ms; {bound}{speed.bandwidth / 1e9:.1f} GB/s read, "
         f"{speed.bandwidth / copy:.0%} of the {copy / 1e9:.1f} GB/s that it copies "
         f"({answer.device}, threads: {request.threads}, {request.dtype}, {request.options.mode})"
     )

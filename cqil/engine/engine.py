@@ -162,15 +162,17 @@ class Engine(GenerationMixin):
 
     @property
     def step_bytes(self) -> int:
-        """Bytes that a decode step of the first plan reads: this rank's weights, and the cache that
-        attention covers."""
-        weight_bytes = self.program.step_bytes + self.head.step_bytes
+        """Bytes that the latest decode step read, of the first plan before any step: this rank's
+        weights, and the cache that attention covers. Early exit reads at most these."""
+        latest = 0 if self.state is None else max(0, self.state.decoded_tokens - 1)
+        plan = self.schedule.index_at(latest)
+        weight_bytes = self.program.step_bytes(plan) + self.head.step_bytes
         if self.state is None:
             return weight_bytes
         cache = self.state.cache
         covered_tokens = cache.length if self.mode == "eager" else cache.max_tokens
         # Layers that only the prompt runs have keys too, which no decode step reads.
-        heads, read_layers = self.program.cached_heads, self.schedule.plans[0].attending_layers
+        heads, read_layers = self.program.cached_heads, self.schedule.plans[plan].attending_layers
         read_heads = sum(heads[layer] for layer in heads if layer in read_layers)
         share = read_heads / max(1, sum(heads.values())) * covered_tokens / cache.max_tokens
         return weight_bytes + round(cache.nbytes * share)

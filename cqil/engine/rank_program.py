@@ -38,12 +38,11 @@ class RankProgram:
     weight_bytes: int
     """Bytes of all packed weights."""
 
-    @property
-    def step_bytes(self) -> int:
-        """Bytes of weights that a decode step of the first plan reads."""
+    def step_bytes(self, plan: int) -> int:
+        """Bytes of weights that a decode step of the schedule's plan of that index reads."""
         return sum(
             weights_nbytes(runner.attention) + weights_nbytes(runner.mlp)
-            for runner in stage_runners(self.decode[0])
+            for runner in stage_runners(self.decode[plan])
         )
 
 

@@ -23,11 +23,13 @@ def accuracy(
     tasks: Mapping[str, str],
     splits: Mapping[str, str],
     documents: Mapping[str, int],
+    harness: str,
 ) -> Finding:
     """Accuracy of a plan by task, length-normalised where the task has that.
 
     `tasks` maps names of the claim's values to tasks; `splits` and `documents` say which rows of
-    each the publication scored, and how many. Other rows are another experiment.
+    each the publication scored, and how many; `harness` is its version of lm-eval. Other rows are
+    another experiment, and so is another minor version, which moves averages by points.
     """
     variant = _variant_of_plan(evidence, model, slug)
     if variant is None:
@@ -43,9 +45,13 @@ def accuracy(
                 f"{documents[name]} {splits[name]} rows of {name}; this run scored {scored} "
                 f"{split} rows"
             )
+    our_harness = _lm_eval_version(evidence, variant)
+    if our_harness.split(".")[:2] != harness.split(".")[:2]:
+        return not_tested(f"lm-eval {harness}; this run scored with {our_harness}")
     ours = {name: rows.loc[task, "headline"] for name, task in tasks.items()}
     machine = evidence.machine(variant, kind="multiple_choice")
-    return _interval_finding(claim, ours, f"{variant}, percent", machine)
+    what = f"{variant}, percent, lm-eval {our_harness} for the published {harness}"
+    return _interval_finding(claim, ours, what, machine)
 
 
 def latency_cut(
@@ -89,6 +95,16 @@ def latency_cut(
     )
     ours = {"latency cut": ratio.map(lambda share: 1 - share)}
     return _interval_finding(claim, ours, f"{variant} against dense, percent", machine)
+
+
+def _lm_eval_version(evidence: ClaimEvidence, variant: str) -> str:
+    """Version of lm-eval that scored a variant."""
+    scored = (
+        record
+        for record in evidence.results.measured
+        if record.kind == "multiple_choice" and record.variant == variant
+    )
+    return next(scored).provenance.packages.get("lm_eval", "of no known version")
 
 
 def _scored_split(task: str) -> str:

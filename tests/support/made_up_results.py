@@ -49,7 +49,7 @@ PROVENANCE = Provenance(
     commit="c0ffee",
     dirty=False,
     lock_sha256="cd" * 32,
-    packages={"torch": "2.0"},
+    packages={"torch": "2.0", "lm_eval": "0.4.9"},
     python="3.12.0",
     system="Linux",
     hardware=Hardware(cpu="Imaginary CPU", cores=4, memory_gib=8, accelerators=[]),

@@ -3,52 +3,29 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
 
 import numpy as np
 import pytest
-from made_up_results import LAYERS, VARIANTS, MadeUpRun, write_json
+from judged_claims import CLAIMS, GROUPS, timed, verdict
+from made_up_results import LAYERS, write_json
 
-from benchmarks.results.files import read_json
-from benchmarks.results.result_schema import MultipleChoiceResult, read_result, write_result
+from benchmarks.results.result_schema import MultipleChoiceResult, write_result
 from cqil.plan import kept_layers_plan, uniform_plan
 from reports.claims.checks import judge
 from reports.claims.evidence import ClaimEvidence, committed_benches
-from reports.claims.registry import load_publications
 from reports.claims.verdicts import Verdict
 from reports.data.load_results import load_results
 from reports.estimates.estimates import Estimates
 
-CLAIMS = {claim.id: claim for work in load_publications() for claim in work.claims}
 CONFIRMED, CONTRADICTED = Verdict.CONFIRMED, Verdict.CONTRADICTED
 UNDECIDED, NOT_TESTED = Verdict.UNDECIDED, Verdict.NOT_TESTED
-PAIRS = uniform_plan(LAYERS, 2, 6, 2)
-ALONE = {"dense": VARIANTS["dense"]}
 KEPT = kept_layers_plan(LAYERS, [0, 1, 2, 5])
-
-
-@pytest.fixture
-def results(tmp_path):
-    """Makes a folder of dense and these variants, each with a loss in nats a token."""
-
-    def make(variants, losses):
-        losses = {"dense": 3.0} | dict(zip(variants, losses, strict=True))
-        return MadeUpRun(ALONE | variants, losses).fill(tmp_path)
-
-    return make
-
-
-def verdict(folder, claim, **given):
-    claim = CLAIMS[claim]
-    claim = claim.model_copy(update={"given": claim.given | given})
-    return judge(claim, ClaimEvidence(Estimates(load_results(folder)), CLAIMS))
 
 
 def bypassed(target, method="uniform", family="cqil"):
     return (family, method, {}, uniform_plan(LAYERS, 2, 6, 2, 1, target))
 
 
-GROUPS = {"groups": ("cqil", "uniform", {}, PAIRS)}
 REMOVED = {"one": ("removal", "shortgpt", {}, KEPT), "two": ("removal", "laco", {}, KEPT)}
 NOTEBOOK = {"three": ("removal", "laco", {"rule": "notebook"}, KEPT)}
 SKIPPING = (
@@ -150,16 +127,6 @@ def test_accuracy_kept(results):
     finding = verdict(folder, "lp-keeps-accuracy", speedup=2)
     assert finding.verdict == CONTRADICTED
     assert "lp keeps 0.0 [" in finding.sentence
-
-
-def timed(folder, name, backend, seconds):
-    """Overwrites the times of one variant on one backend."""
-    path = folder / "latency" / backend / "b1-p8" / f"{name}.json"
-    result = read_result(path)
-    samples = [
-        [seconds * (1 + number / 100) for _ in steps] for number, steps in enumerate(result.samples)
-    ]
-    write_result(path, result.model_copy(update={"samples": samples}))
 
 
 @pytest.mark.parametrize(
@@ -265,71 +232,3 @@ def test_where_groups_lose_least(folder, grids, expected):
         data = {"group_size": 2, "depth": 4, "grid": grid, "start": 1}
         write_json(folder / "search" / f"{number}.json", data)
     assert verdict(folder, "cqil-middle-insensitive").verdict == expected
-
-
-# --- on the claim's own model
-
-SCORED = 6
-"""Rows of SciQ in the made-up results."""
-
-
-def accuracy_claim(folder, low, model="tiny", tasks=None, split="validation", documents=SCORED):
-    claim = CLAIMS["cqil-readme-original"].model_copy(
-        update={
-            "values": {
-                "SciQ": CLAIMS["cqil-readme-original"]
-                .quantities()["SciQ"]
-                .model_copy(update={"number": Decimal(low)})
-            },
-            "given": {
-                "model": model,
-                "slug": "dense",
-                "tasks": tasks or {"SciQ": "sciq"},
-                "splits": {"SciQ": split},
-                "documents": {"SciQ": documents},
-            },
-        }
-    )
-    return judge(claim, ClaimEvidence(Estimates(load_results(folder)), CLAIMS))
-
-
-def test_accuracy_of_the_claims_own_model(folder):
-    finding = accuracy_claim(folder, "33.3")
-    assert finding.verdict == Verdict.REPRODUCED
-    assert "SciQ 33.3 [" in finding.sentence
-    assert accuracy_claim(folder, "99.9").verdict == Verdict.NOT_REPRODUCED
-    assert "this run is of tiny" in accuracy_claim(folder, "33.3", model="other").sentence
-    assert accuracy_claim(folder, "33.3", tasks={"SciQ": "piqa"}).verdict == NOT_TESTED
-
-
-def test_a_local_folder_is_what_the_run_declares(folder):
-    assert accuracy_claim(folder, "33.3", model="owner/tiny").verdict == NOT_TESTED
-    run = read_json(folder / "run.json")
-    run["config"]["model_identity"] = "owner/tiny"
-    write_json(folder / "run.json", run)
-    assert accuracy_claim(folder, "33.3", model="owner/tiny").verdict == Verdict.REPRODUCED
-
-
-@pytest.mark.parametrize("other", [{"split": "test"}, {"documents": 1000}])
-def test_other_rows_of_a_task_are_another_experiment(folder, other):
-    finding = accuracy_claim(folder, "33.3", **other)
-    assert finding.verdict == NOT_TESTED
-    assert f"this run scored {SCORED} validation rows" in finding.sentence
-
-
-def test_latency_cut_of_the_claims_own_model(results):
-    folder = results(GROUPS, (4,))
-    given = {"model": "tiny", "slug": PAIRS.slug, "ranks": 2, "hardware": "Imaginary"}
-    timed(folder, "dense", "engine", 1000)
-    timed(folder, "groups", "ranks-2", 738)
-    assert verdict(folder, "cqil-readme-p2-latency", **given).verdict == Verdict.REPRODUCED
-    timed(folder, "groups", "ranks-2", 500)
-    assert verdict(folder, "cqil-readme-p2-latency", **given).verdict == Verdict.NOT_REPRODUCED
-    elsewhere = verdict(folder, "cqil-readme-p2-latency", **given | {"hardware": "A100"})
-    assert elsewhere.verdict == NOT_TESTED
-    assert "taken on Imaginary CPU" in elsewhere.sentence
-    assert verdict(folder, "cqil-readme-p2-latency", **given | {"ranks": 4}).verdict == NOT_TESTED
-    for other in ({"batch": 2}, {"prompt_tokens": [500, 520]}):
-        finding = verdict(folder, "cqil-readme-p2-latency", **given | other)
-        assert finding.verdict == NOT_TESTED
-        assert "this run timed 8 tokens, batch 1" in finding.sentence

@@ -31,7 +31,7 @@ def test_the_command_that_a_reader_is_told_works(tmp_path, monkeypatch):
 def test_facts_that_differ_are_listed_with_their_number(folder):
     by_name = dict(facts(load_results(folder)))
     assert by_name["Commit"] == "c0ffee"
-    assert by_name["Packages"] == "torch 2.0"
+    assert by_name["Packages"] == "torch 2.0, lm_eval 0.4.9"
     later = PROVENANCE.model_copy(update={"dirty": True, "created": "2026-02-01T00:00:00+00:00"})
     result = MadeUpRun().perplexity_result("pairs").model_copy(update={"provenance": later})
     write_result(folder / "perplexity" / "pairs.json", result)
