@@ -24,6 +24,7 @@ from transformers.models.llama.modeling_llama import (
 from transformers.utils.generic import merge_with_config_defaults
 from transformers.utils.output_capturing import capture_outputs
 
+from cqil.modeling.adapter_layers import check_adapter_layers
 from cqil.modeling.configuration import PlannedLlamaConfig
 from cqil.modeling.dense_model import check_dense_model
 from cqil.modeling.ladder_residual import LadderLayer, LadderResidual
@@ -162,6 +163,7 @@ class PlannedLlamaForCausalLM(PlannedLlamaPreTrainedModel, LlamaForCausalLM):
         self.model = PlannedLlamaModel(config)
         self.vocab_size = config.vocab_size
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.register_load_state_dict_pre_hook(check_adapter_layers)
         self.post_init()
 
     @classmethod

@@ -5,7 +5,7 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from tiny_models import Shape, tiny_dense, tokens_of
 
-from cqil import LayerPlan, uniform_plan
+from cqil import LayerPlan, kept_layers_plan, uniform_plan
 from cqil.modeling import PlannedLlamaForCausalLM
 
 TARGETS = ("ffn", "ffn+residual", "two-way", "mean")
@@ -115,3 +115,23 @@ def test_lora_trains_under_activation_checkpointing():
     plain, model = with_lora(planned_model(GROUPED)), with_lora(planned_model(GROUPED))
     model.activation_checkpointing_enable({"use_reentrant": False})
     assert train(model) == pytest.approx(train(plain), rel=1e-9)
+
+
+@uses_peft
+@pytest.mark.parametrize(("kept", "fits"), [((0, 1, 2, 3), True), ((0, 2, 3), False)])
+def test_an_adapter_of_the_dense_model_needs_all_its_layers(tmp_path, kept, fits):
+    with_lora(tiny_dense(4)).save_pretrained(tmp_path)
+    planned = PlannedLlamaForCausalLM.from_dense(tiny_dense(4), kept_layers_plan(4, kept))
+    if fits:
+        PeftModel.from_pretrained(planned, tmp_path)
+        return
+    with pytest.raises(ValueError, match=r"\Aadapter: has weights of layer 3, [^\n]*merge_and"):
+        PeftModel.from_pretrained(planned, tmp_path)
+
+
+@uses_peft
+def test_an_adapter_of_the_planned_model_fits_it(tmp_path):
+    plan = kept_layers_plan(4, [0, 2, 3])
+    with_lora(PlannedLlamaForCausalLM.from_dense(tiny_dense(4), plan)).save_pretrained(tmp_path)
+    again = PlannedLlamaForCausalLM.from_dense(tiny_dense(4), plan)
+    PeftModel.from_pretrained(again, tmp_path)
