@@ -111,7 +111,10 @@ def _answers(request: GenerationRequest, ids: list[int]) -> list[_RankAnswer]:
     if _started_by_torchrun():
         return [_generate(join_process_group(backend), request, ids)]
     assert request.threads is not None
-    with WorkerGroup(request.world_size, backend=backend, threads=request.threads) as workers:
+    # A long text may take any time, and its reader can interrupt it.
+    with WorkerGroup(
+        request.world_size, backend=backend, threads=request.threads, call_s=None
+    ) as workers:
         return workers.run(_generate, request, ids)
 
 

@@ -33,6 +33,7 @@ from cqil.engine.options import (
     ExecutionMode,
     check_early_exit,
     check_execution_mode,
+    check_ladder,
     check_rope_type,
 )
 from cqil.engine.parallel.communicator import COMMUNICATORS, check_rank
@@ -73,6 +74,7 @@ class Engine(GenerationMixin):
         norm_weight_H = read_weight(read, "model.norm.weight")
         self.device = norm_weight_H.device
         options.check(self.device.type)
+        check_ladder(self.schedule.plans, self.layout, options.communicator)
         check_rank(self.layout, rank)
         self._check_rope(options.mode)
         self.mode: ExecutionMode = options.mode

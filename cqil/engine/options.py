@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from cqil.engine.parallel.layout import ONE_DEVICE, Layout
+from cqil.plan import LayerPlan
 from cqil.plan.early_exit_rule import EarlyExitRule
 
 ExecutionMode = Literal["eager", "cuda_graph", "compiled"]
 CommunicatorName = Literal["default", "star", "symm_mem", "none"]
 ProcessGroupBackend = Literal["gloo", "nccl"]
+BLOCKING_COMMUNICATORS = ("star", "symm_mem")
+"""Those that return once the sum is there."""
 PROCESS_GROUP_BACKENDS: dict[str, ProcessGroupBackend] = {"cpu": "gloo", "cuda": "nccl"}
 """Type of device -> library that ranks communicate with."""
 
@@ -62,6 +66,17 @@ def check_communicator(name: str, device_type: str) -> None:
     if name == "symm_mem" and device_type != "cuda":
         raise ValueError(
             f"communicator: 'symm_mem' needs CUDA devices, not {device_type}; use default"
+        )
+
+
+def check_ladder(plans: Iterable[LayerPlan], layout: Layout, communicator: str) -> None:
+    """Raises ValueError for a ladder over sums that no computation can run beside."""
+    if layout.tensor_parallel_size == 1 or communicator not in BLOCKING_COMMUNICATORS:
+        return
+    if any(plan.ladder is not None for plan in plans):
+        raise ValueError(
+            f"communicator: {communicator!r} waits for each sum, and a ladder computes while sums "
+            "travel; use default"
         )
 
 

@@ -26,6 +26,6 @@ def check_adapter_layers(model: PlannedLlamaForCausalLM, state: Iterable[str], *
     if last >= len(plan.stored_layers):
         raise ValueError(
             f"adapter: has weights of layer {last}, but the plan keeps "
-            f"{len(plan.stored_layers)} of {plan.num_layers} layers and numbers them anew; merge it into the dense model with "
-            "peft's merge_and_unload, then apply the plan"
+            f"{len(plan.stored_layers)} of {plan.num_layers} layers and numbers them anew; "
+            "merge it into the dense model with peft's merge_and_unload, then apply the plan"
         )

@@ -54,6 +54,11 @@ def misbehave(rank, deed, others_wait):
         summed(rank, 0)
 
 
+def sleep_everywhere(rank):
+    """All ranks hang."""
+    time.sleep(1000)
+
+
 def hang_among_two(rank):
     """Rank 1 of four sleeps, rank 0 waits for it in a group of the two, the others return."""
     communicator = Communicator(Layout(group_parallel_size=2, tensor_parallel_size=2))

@@ -56,9 +56,11 @@ class WorkerGroup:
         backend: ProcessGroupBackend = "gloo",
         threads: int = 1,
         timeout_s: float = 120,
+        call_s: float | None = 3600,
     ) -> None:
         """`threads`: CPU threads of each rank. `timeout_s`: how long a rank waits for another, and
-        the group for its last reply.
+        the group for its last reply after the first. `call_s`: how long it waits for the first,
+        since ranks may all hang, as in a captured graph; None for a user who can interrupt it.
 
         Raises ValueError where NCCL has fewer devices than ranks.
         """
@@ -68,7 +70,7 @@ class WorkerGroup:
                 f"ranks: {world_size}, but this machine has {devices} CUDA devices; use fewer"
             )
         self.world_size, self.backend, self.threads = world_size, backend, threads
-        self.timeout_s = timeout_s
+        self.timeout_s, self.call_s = timeout_s, call_s
         self._pipes: list[connection.Connection] = []
         self._processes: list[BaseProcess] = []
         self._store: dist.TCPStore | None = None
@@ -136,8 +138,8 @@ class WorkerGroup:
         """
         replies: dict[int, WorkerReply] = {}
         dead_ranks: list[int] = []
-        deadline: float | None = None
-        ranks = range(self.world_size)
+        deadline = None if self.call_s is None else time.monotonic() + self.call_s
+        ranks, answered = range(self.world_size), False
         while waiting := [r for r in ranks if r not in replies and r not in dead_ranks]:
             remaining_s = None if deadline is None else deadline - time.monotonic()
             if remaining_s is not None and remaining_s <= 0:
@@ -149,10 +151,11 @@ class WorkerGroup:
                 except (EOFError, OSError):
                     dead_ranks.append(rank)
             failing = dead_ranks or any(reply.kind != "done" for reply in replies.values())
-            if failing and (remaining_s is None or remaining_s > GRACE_S):
-                deadline = time.monotonic() + GRACE_S
-            elif deadline is None and replies:
-                deadline = time.monotonic() + timeout_s
+            if failing:
+                if remaining_s is None or remaining_s > GRACE_S:
+                    deadline = time.monotonic() + GRACE_S
+            elif replies and not answered:
+                answered, deadline = True, time.monotonic() + timeout_s
         if len(replies) == len(ranks) and all(r.kind == "done" for r in replies.values()):
             return [replies[rank].value for rank in ranks]
         raise self._blame(replies, dead_ranks)
@@ -175,6 +178,8 @@ class WorkerGroup:
             return self._error(silent[0], "hangs: the other ranks wait for it")
         if peer_lost:
             return self._error(peer_lost[0], f"failed: {replies[peer_lost[0]].value}")
+        if not replies:
+            return self._error(silent[0], f"hangs: no rank replied in {self.call_s:g} s")
         late_s = self.timeout_s + GRACE_S
         return self._error(silent[0], f"hangs: no reply {late_s:g} s after the other ranks")
 

@@ -127,13 +127,13 @@ def test_a_schedule_may_begin_and_end_a_ladder(two_ranks):
         assert_reference(logits, case, schedule)
 
 
-def log_of_messages(rank, communicator):
+def log_of_messages(rank):
     """What a decode step under a ladder of two layers does, in order; and its logits."""
     engine = Engine.from_dense(
         tiny_dense(2),
         ladder(2, 0, 2),
         rank=rank,
-        options=EngineOptions(layout=Layout(tensor_parallel_size=2), communicator=communicator),
+        options=EngineOptions(layout=Layout(tensor_parallel_size=2)),
     )
     engine.prefill(tokens_of(1, 4), max_tokens=5)
     (run,), log = engine.program.decode[0], []
@@ -171,12 +171,11 @@ class Watched:
             self.work.wait()
 
 
-@pytest.mark.parametrize("communicator", ["default", "star"])
-def test_a_sum_is_waited_for_once_the_next_half_is_computed(two_ranks, communicator):
+def test_a_sum_is_waited_for_once_the_next_half_is_computed(two_ranks):
     expected = ["attention", "start 0"]
     for number, half in enumerate(("mlp", "attention", "mlp")):
         expected += [half, f"start {number + 1}", f"wait {number}"]
-    for log, _ in two_ranks.run(log_of_messages, communicator):
+    for log, _ in two_ranks.run(log_of_messages):
         assert log == [*expected, "wait 3"]
 
 
@@ -194,3 +193,9 @@ def works_under_way(rank, communicator):
 @pytest.mark.parametrize(("communicator", "later"), [("default", True), ("star", False)])
 def test_communicators_that_cannot_overlap_sum_at_once(two_ranks, communicator, later):
     assert two_ranks.run(works_under_way, communicator) == [(later, [3.0] * 3)] * 2
+
+
+def test_a_ladder_needs_sums_that_travel_while_it_computes():
+    options = EngineOptions(layout=Layout(tensor_parallel_size=2), communicator="star")
+    with pytest.raises(ValueError, match=r"\Acommunicator: 'star' waits [^\n]* use default\Z"):
+        Engine.from_dense(tiny_dense(2), ladder(2, 0, 2), options=options)

@@ -26,7 +26,7 @@ from cqil.engine.parallel.worker_group import WorkerGroup
 
 with WorkerGroup(2) as workers:
     print(*workers.run(functions.process_id), flush=True)
-    workers.run(functions.sleep)
+    workers.run(functions.sleep_everywhere)
 """
 
 
@@ -82,6 +82,16 @@ def test_culprit_is_named_with_its_log(deed, others_wait, fault, monkeypatch):
             workers.run(functions.misbehave, deed, others_wait)
         assert time.monotonic() - started < 3 + 10
     assert f"\n  | now {deed}\n" in f"{raised.value}\n"
+
+
+def test_ranks_that_all_hang_end_after_their_time():
+    with group_without_remains(2) as workers:
+        workers.call_s, started = 2, time.monotonic()
+        with pytest.raises(
+            RankError, match=r"\Arank 0 of 2 hangs: no rank replied in 2 s; its log"
+        ):
+            workers.run(functions.sleep_everywhere)
+        assert time.monotonic() - started < 2 + 10
 
 
 def test_culprit_is_named_where_a_part_of_the_group_waits():
