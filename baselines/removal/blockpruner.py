@@ -2,7 +2,8 @@
 
 `depth` counts layers' worth: of the 2L halves exactly 2 (L - depth) go. Halves that are left run
 one after the other and each counts half a layer, so the plan's depth is the one asked for, though
-more layers than that may keep a half. At least one attention stays.
+more layers than that may keep a half. At least one attention stays, which the released code does
+not ask for.
 
 Which tokens the loss is of, `search.score` says: by default the second half of each window. The
 paper's are `all` but the first.

@@ -1,4 +1,8 @@
-"""Gromov et al. (arXiv 2403.17887): delete the run of layers whose ends are closest in angle."""
+"""Gromov et al. (arXiv 2403.17887): delete the run of layers whose ends are closest in angle.
+
+Any run may go. PruneMe, a third party's code, never removes layer 0, and takes the state behind the
+final norm as the end of the last run.
+"""
 
 from typing import ClassVar, Literal
 

@@ -1,4 +1,8 @@
-"""ShortGPT (arXiv 2403.03853): delete the layers that change the residual stream least."""
+"""ShortGPT (arXiv 2403.03853): delete the layers that change the residual stream least.
+
+The last layer's output is taken before the final norm, as every other layer's is. The released code
+takes it behind the norm, which can move the last layer's score.
+"""
 
 from typing import ClassVar, Literal
 

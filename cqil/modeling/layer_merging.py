@@ -13,7 +13,8 @@ from cqil.checkpoint.tensor_reader import TensorReader, read_weight
 from cqil.methods.evidence import LayerMerge
 
 LAYERS = "model.layers."
-NORMS = ("input_layernorm.weight", "post_attention_layernorm.weight")
+PROJECTION = "_proj.weight"
+"""How the names of the weights end that the notebook merges."""
 
 
 def merged_reader(read: TensorReader, merges: Sequence[LayerMerge]) -> TensorReader:
@@ -41,10 +42,10 @@ def _merged(
     """One tensor of the layer that takes in the others.
 
     `paper`: w + sum over taken layers of (w_taken - w). `notebook`: the same loop over weights that
-    were already updated, which telescopes to the last layer's; norms keep the first layer's values.
+    were already updated, which telescopes to the last layer's; norms and biases keep the first layer's values.
     """
     if merge.rule == "notebook":
-        return first if part in NORMS else taken[-1]
+        return taken[-1] if part.endswith(PROJECTION) else first
     return first + torch.stack([other - first for other in taken]).sum(0)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tiny_models import tiny_dense, tokens_of
+from tiny_models import Shape, tiny_dense, tokens_of
 from torch.nn import functional as F  # noqa: N812
 
 from benchmarks.search.calibration_evaluator import CalibrationEvaluator
@@ -39,18 +39,20 @@ def test_paper_rule_adds_every_difference_to_the_first_layer():
         torch.testing.assert_close(weight, expected)
 
 
-def test_notebook_rule_ends_with_the_last_layers_products_and_the_first_layers_norms():
+@pytest.mark.parametrize("biased", [False, True])
+def test_notebook_rule_ends_with_the_last_layers_projections_and_the_first_layers_rest(biased):
     """The loop of the released notebook, written out: it subtracts what it has just updated."""
-    dense = tiny_dense(5)
+    dense = tiny_dense(5, Shape(attention_bias=biased, mlp_bias=biased))
     merged = merged_layer(dense, LayerMerge(1, (2, 3, 4), "notebook"))
     first, last = layer(dense, 1), layer(dense, 4)
     for name, weight in merged.items():
         looped = first[name].clone()
-        if name not in NORMS:
+        if name.endswith("_proj.weight"):
             for taken in (2, 3, 4):
                 looped += layer(dense, taken)[name] - looped
         torch.testing.assert_close(weight, looped)
-        assert torch.equal(weight, first[name] if name in NORMS else last[name])
+        kept = first if name.endswith(("layernorm.weight", "bias")) else last
+        assert torch.equal(weight, kept[name])
 
 
 def test_rules_differ_where_more_than_one_layer_is_taken():
