@@ -5,10 +5,9 @@ if the final states stay more similar to dense than `threshold`; the window then
 `interval`, else by one layer, and at least so far that it fits into the shorter stack. It counts
 layers of the stack as it has become, so that a merged layer may be taken in again.
 
-`rule: notebook` takes over the arithmetic of the released notebook alone. Its walk differs. It begins
-one layer lower than all layers allow, which `high` does too; and where `interval` is less than
-`window` - 1 it does not move down to where the window fits into the shorter stack, but merges shorter
-windows and takes in layers above `high`.
+`rule: notebook` takes over the arithmetic of the released notebook alone. Its walk is this one
+where `interval` is at least `window` - 1. Where it is less, the notebook does not move down to
+where the window fits into the shorter stack: it merges shorter windows, and layers above `high`.
 
 With a `depth` instead, thresholds are tried from high to low, each on the whole model, and the
 first that gets there is taken; its last merge takes in only as many layers as must still go.

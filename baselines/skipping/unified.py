@@ -1,8 +1,9 @@
 """Unified Layer Skipping (arXiv 2404.06954): one spread subset of layers for generated tokens.
 
 The prompt runs at full depth. `code` is the rule of the released training script, `paper` that of
-the paper; they differ at large ratios. `even` spaces the kept layers as evenly as whole numbers
-allow, and so reaches any depth. The sources know whole ratios only; here fractions are legal.
+the paper; they keep as many layers, and often others. `even` spaces the kept layers as evenly as
+whole numbers allow, and so reaches any depth. The sources know whole ratios only; here fractions
+are legal.
 """
 
 import logging

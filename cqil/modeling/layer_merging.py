@@ -42,7 +42,7 @@ def _merged(
     """One tensor of the layer that takes in the others.
 
     `paper`: w + sum over taken layers of (w_taken - w). `notebook`: the same loop over weights that
-    were already updated, which telescopes to the last layer's; norms and biases keep the first layer's values.
+    were already updated, which telescopes to the last layer's; norms and biases stay the first's.
     """
     if merge.rule == "notebook":
         return taken[-1] if part.endswith(PROJECTION) else first

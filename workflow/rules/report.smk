@@ -1,5 +1,6 @@
 # The report is drawn from result files alone, and from what is published and committed.
 CLAIMS = sorted(map(str, Path("reports/claims").glob("*.yaml")))
+RELEASED_CODE = "reports/released_code/comparisons.yaml"
 HISTORY = sorted(map(str, Path("benchmarks/history").rglob("*.json*")))
 
 
@@ -26,6 +27,7 @@ rule draw_report:
         LATENCY,
         template="reports/page/page.html.j2",
         claims=CLAIMS,
+        released_code=RELEASED_CODE,
         history=HISTORY,
         cost_model=[
             "benchmarks/cost_model/presets.yaml",

@@ -20,6 +20,8 @@ from reports.claims.verdicts import FROM_RESULTS, MEANINGS, Finding, Verdict
 from reports.data.results import Results
 from reports.estimates.estimates import Estimates
 from reports.page.section import Block, Facts, Fold, PageSection
+from reports.released_code.comparisons import load_comparisons
+from reports.tables.released_code import released_code
 from reports.tables.table import Table
 
 HEADS = {"published": "published value", "ours": "our number"}
@@ -27,6 +29,10 @@ HEADS = {"published": "published value", "ours": "our number"}
 READING = (
     "Numbers and directions that others published, and what this run says about each. {summary} "
     "Where the model or the machine is another one, only the direction is judged."
+)
+RELEASED = (
+    "Each rule was run beside the code that its authors, or others, released: measured "
+    "{released.measured}, with commit {released.commit} of this suite. It is not part of this run."
 )
 Row = dict[str, str]
 
@@ -43,12 +49,26 @@ class JudgedClaims:
 
 
 def section(results: Results, estimates: Estimates) -> PageSection:
-    """The claims by part. Raises ValueError with one line where a file of claims is wrong."""
+    """The claims by part, and the rules beside released code.
+
+    Raises ValueError with one line where one of their files is wrong.
+    """
     judged = judged_claims(estimates)
+    released = load_comparisons()
+    differs = Facts([(c.rule, " ".join(c.differs)) for c in released.comparisons])
     meanings = Facts([(verdict.value, meaning) for verdict, meaning in MEANINGS.items()])
     blocks: list[Block] = [
         READING.format(summary=judged.summary),
         Fold("What the verdicts mean", [meanings]),
+        Fold(
+            "The rules beside released code",
+            [
+                RELEASED.format(released=released),
+                released_code(released),
+                "What differs, and why:",
+                differs,
+            ],
+        ),
         *judged.parts,
         judged.table,
     ]
