@@ -109,14 +109,15 @@ def measure_multiple_choice(
     """One sample for each document.
 
     `tasks`: task -> number of documents to draw, None for all. The seed makes the draw equal for
-    all variants. Each subject of MMLU counts as a task. `folder` holds the task files. Raises
-    ValueError as `check_tasks` does.
+    all variants. Each subject of MMLU counts as a task. `folder`: holds a folder of files for each
+    task. Raises ValueError as `check_tasks` does.
     """
 
     check_tasks(tasks, folder)
 
     def measure(device: str) -> dict[str, Any]:
-        manager = TaskManager(include_path=str(folder), include_defaults=False)
+        folders = [str(folder / task) for task in tasks]
+        manager = TaskManager(include_path=folders, include_defaults=False)
         documents = {leaf: tasks[task] for task in tasks for leaf in leaf_tasks(task)}
         loaded_tasks = manager.load(list(documents))["tasks"]
         model = load_planned(variant, device, runtime.dtype)

@@ -23,6 +23,7 @@ from benchmarks.runtime.progress import Progress
 from benchmarks.runtime.run_measurement import run_measurement
 from cqil.checkpoint.tensor_reader import DTYPES
 from cqil.engine import Engine
+from cqil.errors import check_known
 
 
 def measure_generation(
@@ -33,6 +34,7 @@ def measure_generation(
     `examples`: the file of the task; `documents`: how many to answer, None for all. Raises
     ValueError where a prompt and its answer do not fit into the context of the model.
     """
+    check_known("task", name, GENERATION_TASKS)
     task = GENERATION_TASKS[name]
 
     def measure(device: str) -> dict[str, Any]:

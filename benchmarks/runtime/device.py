@@ -9,6 +9,7 @@ import torch
 from benchmarks.results.hardware import hardware
 from benchmarks.runtime.errors import UnavailableError
 from cqil.checkpoint.tensor_reader import DTYPES
+from cqil.errors import check_known
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,10 +23,8 @@ class Runtime:
     seed: int
 
     def __post_init__(self) -> None:
-        known = {"device": ("auto", "cpu", "cuda"), "dtype": tuple(DTYPES)}
-        for name, values in known.items():
-            if (value := getattr(self, name)) not in values:
-                raise ValueError(f"{name}: {value!r} is unknown; use one of {', '.join(values)}")
+        check_known("device", self.device, ("auto", "cpu", "cuda"))
+        check_known("dtype", self.dtype, DTYPES)
         if self.threads < 1:
             raise ValueError(f"threads: {self.threads} must be at least 1")
 

@@ -16,6 +16,7 @@ from cqil.engine.options import PROCESS_GROUP_BACKENDS, EngineOptions
 from cqil.engine.parallel.worker_group import WorkerGroup
 from cqil.engine.parallel.worker_process import join_process_group, rank_device
 from cqil.engine.throughput import GenerationSpeed, copy_bandwidth, time_generation
+from cqil.errors import check_known
 from cqil.methods.evidence import LayerMerge
 from cqil.plan import LayerPlan
 from cqil.plan.schedule import Schedule
@@ -75,11 +76,9 @@ def answer_request(request: GenerationRequest) -> tuple[str, list[str]]:
 
 def _resolved(request: GenerationRequest) -> GenerationRequest:
     """The request with every `auto` decided, after all checks that need no weights."""
-    if request.dtype not in DTYPES:
-        raise ValueError(f"dtype: {request.dtype!r} is unknown; use one of {', '.join(DTYPES)}")
     device = request.device
-    if device not in ("auto", "cpu", "cuda"):
-        raise ValueError(f"device: {device!r} is unknown; use auto, cpu or cuda")
+    check_known("dtype", request.dtype, DTYPES)
+    check_known("device", device, ("auto", "cpu", "cuda"))
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():

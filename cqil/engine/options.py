@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from cqil.engine.parallel.layout import ONE_DEVICE, Layout
+from cqil.errors import check_known
 from cqil.plan import LayerPlan
 from cqil.plan.early_exit_rule import EarlyExitRule
 
@@ -42,9 +43,7 @@ class EngineOptions:
 
 def check_execution_mode(mode: str, device_type: str) -> None:
     """Raises ValueError where the mode is unknown or the device cannot run it."""
-    if mode not in get_args(ExecutionMode):
-        known = ", ".join(get_args(ExecutionMode))
-        raise ValueError(f"mode: {mode!r} is unknown; use one of {known}")
+    check_known("mode", mode, get_args(ExecutionMode))
     if mode == "cuda_graph" and device_type != "cuda":
         raise ValueError(f"mode: 'cuda_graph' needs a CUDA device, not {device_type}; use eager")
 
@@ -60,9 +59,7 @@ def check_rope_type(rope_type: str, mode: str) -> None:
 
 def check_communicator(name: str, device_type: str) -> None:
     """Raises ValueError where the communicator is unknown or the device does not offer it."""
-    if name not in get_args(CommunicatorName):
-        known = ", ".join(get_args(CommunicatorName))
-        raise ValueError(f"communicator: {name!r} is unknown; use one of {known}")
+    check_known("communicator", name, get_args(CommunicatorName))
     if name == "symm_mem" and device_type != "cuda":
         raise ValueError(
             f"communicator: 'symm_mem' needs CUDA devices, not {device_type}; use default"

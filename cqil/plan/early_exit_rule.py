@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
+from cqil.errors import check_known
+
 Criterion = Literal["softmax-gap", "saturation"]
 
 
@@ -25,9 +27,7 @@ class EarlyExitRule:
     """Stages that always run; a stage of a dense plan is a layer."""
 
     def __post_init__(self) -> None:
-        if self.criterion not in get_args(Criterion):
-            known = ", ".join(get_args(Criterion))
-            raise ValueError(f"criterion: {self.criterion!r} is unknown; use one of {known}")
+        check_known("criterion", self.criterion, get_args(Criterion))
         if not _is_number(self.threshold) or not 0 < self.threshold < 1:
             raise ValueError(f"threshold: {self.threshold!r} must be a number between 0 and 1")
         if type(self.min_layers) is not int or self.min_layers < 1:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Literal, get_args
 
+from cqil.errors import check_known
 from cqil.plan.stages import (
     Stage,
     Stages,
@@ -55,11 +56,7 @@ class LayerPlan:
     def __post_init__(self) -> None:
         _check_count("num_layers", self.num_layers, 1)
         _check_count("bypass", self.bypass, 0)
-        if self.bypass_target not in get_args(BypassTarget):
-            known = ", ".join(get_args(BypassTarget))
-            raise ValueError(
-                f"bypass_target: {self.bypass_target!r} is unknown; use one of {known}"
-            )
+        check_known("bypass_target", self.bypass_target, get_args(BypassTarget))
         object.__setattr__(self, "groups", as_stages("groups", self.groups, self.num_layers))
         if self.prefill is not None:
             object.__setattr__(self, "prefill", as_stages("prefill", self.prefill, self.num_layers))

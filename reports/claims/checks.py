@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 
+from cqil.errors import check_known
 from reports.claims import arithmetic, measured, published, quality, timing
 from reports.claims.evidence import ClaimEvidence
 from reports.claims.registry import Claim
@@ -67,10 +68,8 @@ def check_of(claim: Claim) -> Check:
 
     Raises ValueError where it is unknown, or does not take the arguments that the claim gives.
     """
-    check = CHECKS.get(claim.check or "")
-    if check is None:
-        known = ", ".join(sorted(CHECKS))
-        raise ValueError(f"{claim.id}: check {claim.check!r} is unknown; use one of {known}")
+    check_known(f"{claim.id}: check", claim.check, sorted(CHECKS))
+    check = CHECKS[str(claim.check)]
     try:
         inspect.signature(check).bind(None, claim, **claim.given)
     except TypeError as error:

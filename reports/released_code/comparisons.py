@@ -31,7 +31,7 @@ class Agreement(Schema):
         return f"{self.equal} of {self.of} {self.what}"
 
 
-class Comparison(Schema):
+class RuleComparison(Schema):
     """A rule of the suite beside released code."""
 
     rule: str = Field(description="Options of the rule, as in a configuration")
@@ -50,7 +50,7 @@ class ReleasedCode(Schema):
 
     measured: str = Field(description="Date, machine and versions")
     commit: str = Field(pattern=r"^[0-9a-f]{7,40}$", description="Of this suite")
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[RuleComparison, ...]
 
 
 def load_comparisons(path: Path = FILE) -> ReleasedCode:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks.cost_model.machine import load_machine
-from benchmarks.cost_model.model_shapes import SHAPES, ModelShape
+from benchmarks.cost_model.model_shapes import SHAPES, ModelShape, shape_named
 from benchmarks.cost_model.validation import ComparedRow, measured_rows, published_rows
 from benchmarks.results.engine_bench_record import EngineBench, read_bench
 from reports.data.number_format import signed_percent
@@ -40,7 +40,7 @@ def _shape(name: str) -> ModelShape:
     for known, shape in SHAPES.items():
         if name.lower().startswith(known.lower()):
             return shape
-    raise ValueError(f"shape: {name!r} is unknown; use one of {', '.join(SHAPES)}")
+    return shape_named(name)
 
 
 def _hardware(bench: EngineBench) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from reports.released_code.comparisons import Comparison, ReleasedCode
+from reports.released_code.comparisons import ReleasedCode, RuleComparison
 from reports.tables.table import Table
 
 SHORT = 7
@@ -25,7 +25,7 @@ def released_code(released: ReleasedCode) -> Table:
     return Table("released-code", "Rules beside released code", data, shown)
 
 
-def _row(comparison: Comparison) -> dict[str, str]:
+def _row(comparison: RuleComparison) -> dict[str, str]:
     commits = dict.fromkeys(commit[:SHORT] for commit in comparison.snapshots.values())
     return {
         "rule": comparison.rule,

@@ -26,6 +26,10 @@ COMMANDS = {
     "latency": (*VARIANT, "--workload", WORKLOAD.replace("{", "{{").replace("}", "}}"), *OUT),
     "bench": (*MODEL, *OUT),
     "generate": ("dense", "--prompt", "a layer", *MODEL, *("--device", "cpu")),
+    "text": ("wikipedia", "--wheel", "{text}", *OUT),
+    "tasks": ("sciq", "--wheel", "{text}", *OUT),
+    "examples": ("de-en", "--origin", "{text}", *OUT),
+    "generation": (*VARIANT, "--task", "de-en", "--examples", "{text}", *OUT),
     "build": ("S0-E4-P2-D0", *MODEL, *OUT),
 }
 """Command -> arguments that it takes; {names} are files of the test."""

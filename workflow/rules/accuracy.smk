@@ -29,7 +29,9 @@ rule perplexity:
 rule multiple_choice:
     input:
         variant=f"{RESULTS}/variants/{{variant}}.json",
-        tasks="resources/tasks",
+        tasks=lambda wildcards: [
+            f"{TASKS}/{task}" for task in RUN.multiple_choice[wildcards.suite].tasks
+        ],
     output:
         f"{RESULTS}/multiple_choice/{{suite}}/{{variant}}.json",
     log:
@@ -46,9 +48,10 @@ rule multiple_choice:
         ),
         runtime=RUNTIME,
         seed=RUN.seed,
+        folder=TASKS,
     shell:
         "python -m benchmarks multiple-choice --variant {input.variant:q} --tasks {params.tasks} "
-        "--folder {input.tasks:q} {params.runtime} --threads {threads} --seed {params.seed} "
+        "--folder {params.folder} {params.runtime} --threads {threads} --seed {params.seed} "
         "--out {output:q} 2>&1 | tee {log:q}"
 
 

@@ -32,6 +32,7 @@ SEARCHES = {
     key: name for name, options in RUN.variants.items() if (key := search_name(options))
 }
 RESULTS = f"results/{RUN.name}"
+TASKS = "resources/tasks"
 MODEL = f"resources/models/{RUN.model_folder}"
 
 

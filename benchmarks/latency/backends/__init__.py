@@ -9,6 +9,7 @@ from functools import cache
 
 from benchmarks.config.sections import LatencySection
 from benchmarks.latency.backends.backend import Backend
+from cqil.errors import check_known
 
 
 @cache
@@ -26,7 +27,5 @@ def configured_backends(latency: LatencySection) -> list[Backend]:
     """Every backend that a configuration times. Raises ValueError for an unknown kind."""
     kinds = backend_kinds()
     for kind in latency.backends:
-        if kind not in kinds:
-            known = ", ".join(sorted(kinds))
-            raise ValueError(f"config: latency.backends: {kind!r} is unknown; use one of {known}")
+        check_known("config: latency.backends", kind, sorted(kinds))
     return [backend for kind in latency.backends for backend in kinds[kind].configured(latency)]

@@ -115,6 +115,12 @@ def _attend(
         k_BKTD = torch.stack([k_BKTD[:, kv] for kv in kv_of_query], 1)
         v_BKTD = torch.stack([v_BKTD[:, kv] for kv in kv_of_query], 1)
     grouped = q_BQTD.shape[1] != k_BKTD.shape[1]
+    if grouped and mask is not None and q_BQTD.shape[2] == 1:
+        # No fast kernel of CUDA takes grouped heads and a mask. The queries that share a key-value
+        # head attend to the same tokens, as if they were so many tokens of this head.
+        q_BKGD = q_BQTD.reshape(*k_BKTD.shape[:2], -1, q_BQTD.shape[-1])
+        out_BKGD = F.scaled_dot_product_attention(q_BKGD, k_BKTD, v_BKTD, attn_mask=mask)
+        return out_BKGD.reshape(q_BQTD.shape)
     return F.scaled_dot_product_attention(
         q_BQTD, k_BKTD, v_BKTD, attn_mask=mask, is_causal=causal, enable_gqa=grouped
     )

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from cqil.errors import check_known
+
 Ranks = tuple[int, ...]
 UngroupedLayers = Literal["rank0", "replicate", "shard"]
 
@@ -48,11 +50,7 @@ class Layout:
         for name in ("group_parallel_size", "tensor_parallel_size"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: {getattr(self, name)} must be at least 1")
-        if self.ungrouped_layers not in get_args(UngroupedLayers):
-            known = ", ".join(get_args(UngroupedLayers))
-            raise ValueError(
-                f"ungrouped_layers: {self.ungrouped_layers!r} is unknown; use one of {known}"
-            )
+        check_known("ungrouped_layers", self.ungrouped_layers, get_args(UngroupedLayers))
 
     @property
     def world_size(self) -> int:

