@@ -9,9 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter, model_validator
+from pydantic import Field, TypeAdapter, field_validator, model_validator
 
-from benchmarks.config.sections import workload_name
+from benchmarks.config.sections import Workload, workload_name
 from benchmarks.results.files import write_json
 from benchmarks.results.schema_parts import (
     BackendRecord,
@@ -44,7 +44,7 @@ class MultipleChoiceSample(Schema):
     document: str = Field(description="Start of lm-eval's document hash")
     acc: float
     acc_norm: float | None = Field(description="Length-normalised; null where the task has none")
-    loglikelihoods: list[float] = Field(description="Of each choice, nats")
+    loglikelihoods: list[float] = Field(min_length=1, description="Of each choice, nats")
     one_token: bool = Field(description="Every choice is one token long, so no token is decoded")
 
 
@@ -147,6 +147,14 @@ class LatencyResult(_Result):
     samples: list[list[float]] = Field(
         description="Seconds of each step by round; the first of a round is the prefill"
     )
+
+    @field_validator("workload")
+    @classmethod
+    def _check_workload(cls, workload: dict[str, Any]) -> dict[str, Any]:
+        if missing := sorted({"batch", "prompt_tokens"} - set(workload)):
+            raise ValueError(f"{missing[0]} is missing")
+        Workload.model_validate(workload)
+        return workload
 
     @property
     def workload_name(self) -> str:

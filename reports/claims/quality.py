@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -15,7 +14,7 @@ from reports.claims.registry import Claim
 from reports.claims.verdicts import Comparison, Finding, Verdict, judge_direction, not_tested
 from reports.data import number_format
 from reports.data.labels import bypass_mode
-from reports.data.results import ReportedVariant
+from reports.data.results import ReportedVariant, StartLoss, StartSearch
 from reports.estimates.comparisons import scored_variants
 from reports.estimates.quality import MEAN, perplexity_ratio
 
@@ -157,13 +156,13 @@ def similarity_grows(evidence: ClaimEvidence, claim: Claim) -> Finding:
 
 def middle_insensitive(evidence: ClaimEvidence, claim: Claim) -> Finding:
     """Whether every search for a start lost least neither at its first nor at its last start."""
-    searches = [search for search in evidence.results.searches if len(search["grid"]) > 2]
+    searches = [search for search in evidence.results.searches if len(search.grid) > 2]
     if not searches:
         return not_tested("a search over at least three starts")
     in_middle, texts = [], []
     for search in searches:
-        starts = sorted(search["grid"], key=lambda entry: entry["start"])
-        best = min(starts, key=lambda entry: entry["nll"])
+        starts = sorted(search.grid, key=lambda entry: entry.start)
+        best = min(starts, key=lambda entry: entry.nll)
         in_middle.append(best is not starts[0] and best is not starts[-1])
         texts.append(_search_text(search, starts, best))
     verdict = Verdict.UNDECIDED
@@ -173,10 +172,10 @@ def middle_insensitive(evidence: ClaimEvidence, claim: Claim) -> Finding:
     return Finding(verdict, f"{model}, calibration text, no interval: {'; '.join(texts)}.")
 
 
-def _search_text(search: dict[str, Any], starts: list[dict[str, Any]], best: dict[str, Any]) -> str:
+def _search_text(search: StartSearch, starts: list[StartLoss], best: StartLoss) -> str:
     return (
-        f"groups of {search['group_size']} to depth {search['depth']} lose least from layer "
-        f"{best['start']} of {starts[0]['start']} to {starts[-1]['start']}"
+        f"groups of {search.group_size} to depth {search.depth} lose least from layer "
+        f"{best.start} of {starts[0].start} to {starts[-1].start}"
     )
 
 

@@ -16,21 +16,25 @@ import pandas as pd
 from pydantic import ValidationError
 
 from benchmarks.results.engine_bench_record import read_bench
-from benchmarks.results.files import read_json
 from benchmarks.results.read_record import explain_record_error
 from benchmarks.results.result_kinds import KINDS
 from benchmarks.results.result_schema import LatencyResult, PerplexityResult, Result, read_result
-from benchmarks.results.schema_parts import Model, RunRecord, Target
-from cqil.methods.evidence import LayerSimilarity
-from cqil.methods.method import Look
+from benchmarks.results.schema_parts import Model, Target
 from cqil.plan import LayerPlan
 from reports.data.results import ReportedVariant, Results, plan_of
+from reports.data.run_files import (
+    AGAIN,
+    read_run_record,
+    read_searches,
+    read_similarity,
+    read_variants,
+)
 
 
 def load_results(folder: Path) -> Results:
     """Raises ValueError with one line that names the file and the remedy."""
-    run = _read_run_record(folder / "run.json")
-    variants, model = _read_variants(folder, list(run.config["variants"]))
+    run = read_run_record(folder / "run.json")
+    variants, model = read_variants(folder, list(run.config["variants"]))
     reader = _ResultReader(folder, variants, model)
     for kind, targets in groupby(run.targets, lambda target: target.kind):
         for compared in _compared_targets(targets):
@@ -38,15 +42,12 @@ def load_results(folder: Path) -> Results:
     if not reader.records:
         raise ValueError(f"{folder}: holds no results; run the workflow first")
     similarity, bench = folder / "similarity.json", folder / "bench.json"
-    searches = [read_json(path) for path in sorted((folder / "search").glob("*.json"))]
     return Results(
         run=run,
         model=model,
         variants=_with_layers(variants, reader.records),
-        similarity=(
-            LayerSimilarity.from_dict(read_json(similarity)) if similarity.exists() else None
-        ),
-        searches=[search for search in searches if "grid" in search],
+        similarity=read_similarity(similarity, model) if similarity.exists() else None,
+        searches=read_searches(folder / "search"),
         **{kind: _sample_frame(reader.records, kind) for kind in KINDS},
         records=reader.records,
         missing=pd.DataFrame(
@@ -54,48 +55,6 @@ def load_results(folder: Path) -> Results:
         ),
         bench=read_bench(bench) if bench.exists() else None,
     )
-
-
-def _read_run_record(path: Path) -> RunRecord:
-    data = _read_json(path, "run the workflow, or correct --results")
-    try:
-        return RunRecord.model_validate(data)
-    except ValidationError as error:
-        raise ValueError(f"{path}: {explain_record_error(error)}; run the workflow again") from None
-
-
-def _read_json(path: Path, remedy: str) -> Any:
-    try:
-        return read_json(path)
-    except FileNotFoundError:
-        raise ValueError(f"{path}: not found; {remedy}") from None
-    except ValueError:
-        raise ValueError(f"{path}: is not JSON; delete it and run the workflow again") from None
-
-
-def _read_variants(folder: Path, names: list[str]) -> tuple[dict[str, ReportedVariant], Model]:
-    """The variants of the configuration, in its order, and the model that all of them are of."""
-    variants: dict[str, ReportedVariant] = {}
-    common: Model | None = None
-    for name in names:
-        path = folder / "variants" / f"{name}.json"
-        data = _read_json(path, "run the workflow again")
-        variants[name] = ReportedVariant(
-            name=name,
-            method=data["method"],
-            family=data["family"],
-            options=data["options"],
-            plan=LayerPlan.from_dict(data["plan"]),
-            look=Look(**data["look"]),
-            early_exit=data.get("early_exit"),
-            search=data.get("search"),
-        )
-        model = Model.of_manifest(data["model"])
-        common = common or model
-        if model != common:
-            raise ValueError(f"{path}: of another model than the others; run the workflow again")
-    assert common is not None
-    return variants, common
 
 
 def _with_layers(
@@ -183,16 +142,17 @@ def _read_result(path: Path, target: Target) -> Result:
             f"{path}: does not follow the schema, {reason}; delete it and run again"
         ) from None
     if result.kind != target.kind:
-        raise ValueError(
-            f"{path}: holds {result.kind} where {target.kind} belongs; run the workflow again"
-        )
+        raise ValueError(f"{path}: holds {result.kind} where {target.kind} belongs; {AGAIN}")
     return result
 
 
 def _check_belongs(
     path: Path, result: Result, target: Target, variant: ReportedVariant, model: Model
 ) -> None:
-    """Raises ValueError where the result is of other weights, another plan or another workload."""
+    """Raises ValueError where the result is of another variant, other weights, another plan or
+    another workload."""
+    if result.variant != target.variant:
+        raise ValueError(f"{path}: measured as {result.variant}; delete it and run again")
     if result.model.sha256 != model.sha256:
         raise ValueError(f"{path}: measured on other weights; delete it and run again")
     same_plan = LayerPlan.from_dict(result.plan) == variant.plan

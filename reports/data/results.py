@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel
 
 from benchmarks.config.sections import AA_CONTROL, REFERENCE
 from benchmarks.results.engine_bench_record import EngineBench
@@ -50,6 +51,24 @@ class ReportedVariant:
         return self.plan.depth if self.layers is None else round(self.layers, 1)
 
 
+class StartLoss(BaseModel):
+    """The loss of the groups that begin at one layer."""
+
+    start: int
+    nll: float
+    """Nats a token, on calibration text."""
+
+
+class StartSearch(BaseModel):
+    """A search for the start of groups: its result file, without what the report does not read."""
+
+    group_size: int
+    depth: int
+    grid: list[StartLoss]
+    start: int
+    """The chosen one."""
+
+
 @dataclass(frozen=True)
 class ScoredWindows:
     """One variant's windows of one text; each array is [windows]."""
@@ -69,8 +88,7 @@ class Results:
     variants: dict[str, ReportedVariant]
     """In the order of the configuration."""
     similarity: LayerSimilarity | None
-    searches: list[dict[str, Any]]
-    """Searches for the start of groups, with their grids of losses."""
+    searches: list[StartSearch]
     perplexity: pd.DataFrame
     multiple_choice: pd.DataFrame
     generation: pd.DataFrame

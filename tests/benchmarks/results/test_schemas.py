@@ -72,7 +72,7 @@ RESULTS = [
     perplexity(status="skipped", reason="device: cuda is absent", samples=[]),
     MultipleChoiceResult(**COMMON, status="ok", samples=[CHOICE], task_versions={"sciq": "1.0"}),
     LatencyResult(
-        **COMMON,
+        **COMMON | {"workload": {"batch": 1, "prompt_tokens": 4}},
         status="ok",
         samples=[STEP_SECONDS],
         backend=BACKEND,
