@@ -3,7 +3,6 @@
 import fnmatch
 
 import pytest
-import sentencepiece
 import torch
 from peft import LoraConfig, get_peft_model
 from peft.mapping import inject_adapter_in_model
@@ -134,21 +133,3 @@ def test_configurations_that_are_none(tmp_path, text):
     (tmp_path / "config.json").write_text(text)
     with pytest.raises(ValueError, match=ONE_LINE):
         open_checkpoint(tmp_path)
-
-
-def test_a_sentencepiece_model_alone_is_a_tokenizer(tmp_path):
-    """As OpenLLaMA ships it."""
-    tiny_dense(2).save_pretrained(tmp_path)
-    text = tmp_path / "text.txt"
-    text.write_text("\n".join(f"a layer reads what layer {n} wrote" for n in range(300)))
-    sentencepiece.SentencePieceTrainer.train(
-        input=str(text),
-        model_prefix=str(tmp_path / "tokenizer"),
-        vocab_size=60,
-        model_type="bpe",
-        minloglevel=2,
-    )
-    tokenizer = open_checkpoint(tmp_path).tokenizer
-    ids = tokenizer("a layer reads")["input_ids"]
-    assert len(ids) < len("a layer reads")
-    assert tokenizer.decode(ids, skip_special_tokens=True) == "a layer reads"
