@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,13 +29,19 @@ def snakemake_smoke(*arguments: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def smoke(tmp_path_factory) -> Path:
-    """Results of the finished run. Of several pytest workers one runs it, the others wait."""
-    with FileLock(tmp_path_factory.getbasetemp().parent / "smoke.lock"):
-        snakemake_smoke()
-    return ROOT / "results" / "smoke"
+def ask_snakemake(tmp_path_factory) -> Callable[..., str]:
+    """`snakemake_smoke`, one at a time: pytest's workers share the folder."""
+    lock = FileLock(tmp_path_factory.getbasetemp().parent / "smoke.lock")
+
+    def ask(*arguments: str) -> str:
+        with lock:
+            return snakemake_smoke(*arguments)
+
+    return ask
 
 
 @pytest.fixture(scope="session")
-def ask_snakemake(smoke):
-    return snakemake_smoke
+def smoke(ask_snakemake) -> Path:
+    """Results of the finished run. Of several pytest workers one runs it, the others wait."""
+    ask_snakemake()
+    return ROOT / "results" / "smoke"

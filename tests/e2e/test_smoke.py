@@ -64,13 +64,13 @@ def test_report_stands_alone(smoke):
     assert list((smoke / "report" / "tables").glob("*.csv"))
 
 
-def test_second_call_has_nothing_to_do_and_leaves_the_checkout_clean(ask_snakemake):
+def test_second_call_has_nothing_to_do_and_leaves_the_checkout_clean(smoke, ask_snakemake):
     before = git_status()
     assert "Nothing to be done" in ask_snakemake()
     assert git_status() == before
     assert not [line for line in before.splitlines() if "results" in line or "resources" in line]
 
 
-def test_snakemake_packs_the_run(ask_snakemake, tmp_path):
+def test_snakemake_packs_the_run(smoke, ask_snakemake, tmp_path):
     ask_snakemake("--report", str(tmp_path / "run.zip"))
     assert (tmp_path / "run.zip").stat().st_size > 10_000
