@@ -18,7 +18,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from cqil.methods.evidence import Evidence, LayerMerge
+from cqil.edits.weight_edit import LayerMerge
+from cqil.methods.evidence import Evidence
 from cqil.methods.method import Look, Method
 from cqil.methods.options import Depth, check_depth, check_one_given
 from cqil.methods.plan_evaluator import PlanEvaluator

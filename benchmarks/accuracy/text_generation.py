@@ -81,13 +81,13 @@ def _answer_in_batches(
 
 
 def load_variant_engine(variant: Variant, device: str, dtype: str) -> Engine:
-    """The engine of the plan or schedule of a variant, over merged layers if it merges any."""
+    """The engine of the plan or schedule of a variant, over its edited weights."""
     return Engine.load(
         open_manifest(variant.manifest),
         variant.schedule or variant.plan,
         dtype=DTYPES[dtype],
         device=device,
-        merges=variant.merges,
+        edits=variant.edits,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 
 from cqil.checkpoint.tensor_reader import DTYPES
+from cqil.edits.weight_edit import Edits
 from cqil.engine import Engine
 from cqil.engine.options import EngineOptions
 from cqil.engine.parallel.worker_process import rank_device
@@ -20,6 +21,8 @@ class EngineSpec:
     path: str
     """Directory of the checkpoint."""
     plan: LayerPlan | Schedule
+    edits: Edits = ()
+    """Changes of the weights that are made before the plan runs."""
     options: EngineOptions = field(default_factory=EngineOptions)
     device: str = "cpu"
     dtype: str = "float32"
@@ -33,6 +36,7 @@ class EngineSpec:
             device=rank_device(self.device),
             rank=rank,
             options=self.options,
+            edits=self.edits,
         )
 
     def scheduled_layers(self, new_tokens: int) -> float | None:

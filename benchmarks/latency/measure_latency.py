@@ -1,8 +1,7 @@
 """Latency of every variant on every backend, all interleaved in one session.
 
 Workloads are timed one after another, on the same loaded models. A backend with an A/A control
-times dense twice; the ratio of the two shows the noise. Layers that a variant merges are timed with
-their original weights, since values do not change the time.
+times dense twice; the ratio of the two shows the noise.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def rank_engine(key: str) -> Engine:
 def load_rank(rank: int, key: str, spec: EngineSpec) -> None:
     """Loads the engine of this rank and keeps it under `key`."""
     shared = _SHARED_WEIGHTS.setdefault((spec.path, spec.dtype, spec.device), {})
-    _ENGINES[key] = share_weights(spec.load(rank), shared)
+    _ENGINES[key] = share_weights(spec.load(rank), spec.edits, shared)
 
 
 def time_rank(rank: int, key: str, prompt_BT: torch.Tensor, new_tokens: int) -> list[float]:

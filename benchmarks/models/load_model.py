@@ -9,8 +9,8 @@ from transformers import LlamaForCausalLM
 from benchmarks.models.manifest import open_manifest
 from benchmarks.models.variants import Variant
 from cqil.checkpoint.tensor_reader import DTYPES
+from cqil.edits.edited_weights import apply_edits
 from cqil.modeling import PlannedLlamaForCausalLM
-from cqil.modeling.layer_merging import apply_merges
 
 
 def load_dense(manifest: dict[str, Any], device: str, dtype: str) -> LlamaForCausalLM:
@@ -19,8 +19,8 @@ def load_dense(manifest: dict[str, Any], device: str, dtype: str) -> LlamaForCau
 
 
 def load_planned(variant: Variant, device: str, dtype: str) -> PlannedLlamaForCausalLM:
-    """The model under the variant's plan, or the first of its schedule, with its merged layers."""
+    """The model under the variant's plan, or the first of its schedule, over its edited weights."""
     dense = load_dense(variant.manifest, device, dtype)
-    apply_merges(dense, variant.merges)
+    apply_edits(dense, variant.edits)
     plan = variant.plan if variant.schedule is None else variant.schedule.plans[0]
     return PlannedLlamaForCausalLM.from_dense(dense, plan)

@@ -10,7 +10,8 @@ from benchmarks.config.run_config import parse_method
 from benchmarks.models.manifest import check_manifest, read_manifest
 from benchmarks.results.files import read_json, sha256_file, write_json
 from benchmarks.results.schema_parts import Model
-from cqil.methods.evidence import Evidence, LayerMerge, LayerSimilarity
+from cqil.edits.weight_edit import Edits, edits_from_dicts
+from cqil.methods.evidence import Evidence, LayerSimilarity
 from cqil.methods.method import Parallelism
 from cqil.plan import LayerPlan
 from cqil.plan.early_exit_rule import EarlyExitRule
@@ -26,8 +27,8 @@ class Variant:
     plan: LayerPlan
     manifest: dict[str, Any]
     """Manifest of the model that the plan is for."""
-    merges: tuple[LayerMerge, ...] = ()
-    """Merges of layers that are applied before the plan runs."""
+    edits: Edits = ()
+    """Changes of the weights that are made before the plan runs."""
     schedule: Schedule | None = None
     """Plans that follow one another in decoding; None where `plan` serves every token."""
     early_exit: EarlyExitRule | None = None
@@ -49,6 +50,7 @@ class Variant:
             "slug": self.plan.slug,
             "early_exit": None if self.early_exit is None else self.early_exit.to_dict(),
             "schedule": None if self.schedule is None else self.schedule.to_dict(),
+            "edits": [edit.to_dict() for edit in self.edits],
             "model": Model.of_manifest(self.manifest),
         }
 
@@ -76,7 +78,7 @@ def write_variant(
         search_result=search_result,
     )
     plan = method.plan(evidence)
-    merges, schedule = method.merges(evidence), method.schedule(evidence)
+    edits, schedule = method.merges(evidence), method.schedule(evidence)
     early_exit = method.early_exit(evidence)
     data = {
         "variant": name,
@@ -89,7 +91,7 @@ def write_variant(
         "slug": plan.slug,
         "depth": plan.depth,
         "plan": plan.to_dict(),
-        "merges": [merge.to_dict() for merge in merges],
+        "edits": [edit.to_dict() for edit in edits],
         "schedule": None if schedule is None else schedule.to_dict(),
         "early_exit": None if early_exit is None else early_exit.to_dict(),
         "model": manifest,
@@ -120,7 +122,7 @@ def _parse_variant(data: dict[str, Any]) -> Variant:
         method=data["method"],
         plan=LayerPlan.from_dict(data["plan"]),
         manifest=data["model"],
-        merges=tuple(map(LayerMerge.from_dict, data["merges"])),
+        edits=edits_from_dicts(data["edits"]),
         schedule=None if schedule is None else Schedule.from_dict(schedule),
         early_exit=None if early_exit is None else EarlyExitRule.from_dict(early_exit),
         parallelism=data["parallelism"],

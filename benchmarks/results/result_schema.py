@@ -89,6 +89,9 @@ class _Result(Schema):
         default=None,
         description="Plans that follow one another; null where `plan` serves all tokens",
     )
+    edits: list[dict[str, Any]] = Field(
+        default=[], description="Changes of the model's weights, with the digests of their files"
+    )
     model: Model
     workload: dict[str, Any]
     provenance: Provenance

@@ -26,10 +26,10 @@ from benchmarks.search.layer_scores import (
 )
 from benchmarks.search.plan_states import PlanStates
 from benchmarks.search.stored_answers import StoredAnswers
-from cqil.methods.evidence import LayerMerge
+from cqil.edits.edited_weights import edited_model
+from cqil.edits.weight_edit import LayerMerge
 from cqil.modeling import PlannedLlamaForCausalLM
 from cqil.modeling.chunked_logits import logits_in_chunks
-from cqil.modeling.layer_merging import merged_layers
 from cqil.plan import LayerPlan, dense_plan
 from cqil.plan.early_exit_rule import EarlyExitRule
 
@@ -159,7 +159,7 @@ class CalibrationEvaluator:
     def _merged_similarity(self, merges: Sequence[LayerMerge]) -> float:
         taken = {layer for merge in merges for layer in merge.taken}
         kept = tuple((layer,) for layer in range(self.num_layers) if layer not in taken)
-        with merged_layers(self.dense, merges):
+        with edited_model(self.dense, merges):
             merged_states = PlanStates(self.dense, self.tokens_BT, keep=False)
             merged_BTH = merged_states.last(LayerPlan(num_layers=self.num_layers, groups=kept))
         dense_BTH = self._states.last(dense_plan(self.num_layers))

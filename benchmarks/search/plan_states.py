@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import torch
 from transformers import LlamaForCausalLM
-from transformers.masking_utils import create_causal_mask
 
 from cqil.modeling.layer_group import LayerGroup
+from cqil.modeling.layer_inputs import layer_inputs
 from cqil.plan import LayerPlan
 from cqil.plan.stages import Stage, layer_of
 
@@ -41,19 +41,8 @@ class PlanStates:
         self.dense, self.max_kept_states = dense, MAX_KEPT_STATES if keep else 0
         self._kept: OrderedDict[tuple[Any, ...], torch.Tensor] = OrderedDict()
         embedded_BTH = dense.model.embed_tokens(tokens_BT)
-        positions_1T = torch.arange(tokens_BT.shape[1], device=dense.device)[None]
         self._embedded_BTH = embedded_BTH
-        self._layer_inputs = {
-            "attention_mask": create_causal_mask(
-                config=dense.config,
-                inputs_embeds=embedded_BTH,
-                attention_mask=None,
-                past_key_values=None,
-                position_ids=positions_1T,
-            ),
-            "position_embeddings": dense.model.rotary_emb(embedded_BTH, positions_1T),
-            "position_ids": positions_1T,
-        }
+        self._layer_inputs = layer_inputs(dense, embedded_BTH)
 
     @torch.inference_mode()
     def last(self, plan: LayerPlan) -> torch.Tensor:

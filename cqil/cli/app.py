@@ -50,15 +50,15 @@ def build(
     if out.is_file() or (out.exists() and any(out.iterdir())):
         raise ValueError(f"out: {out} is not empty; choose a new directory")
     from cqil.checkpoint import open_checkpoint
+    from cqil.edits.edited_weights import apply_edits
     from cqil.modeling import PlannedLlamaForCausalLM
-    from cqil.modeling.layer_merging import apply_merges
     from cqil.modeling.plain_llama import as_plain_llama, is_plain
 
     source, path = _plan_and_model(plan, model)
     source.check_constant()
     checkpoint = open_checkpoint(path)
     dense, tokenizer = checkpoint.load_dense(), checkpoint.tokenizer
-    apply_merges(dense, source.merges)
+    apply_edits(dense, source.edits)
     planned = PlannedLlamaForCausalLM.from_dense(dense, source.plan)
     saved = as_plain_llama(planned) if is_plain(source.plan) else planned
     partial = out.with_name(f".{out.name}.partial")
@@ -116,7 +116,7 @@ def generate(
     request = GenerationRequest(
         path=path,
         plan=source.schedule or source.plan,
-        merges=source.merges,
+        edits=source.edits,
         prompt=prompt,
         max_new_tokens=max_new_tokens,
         options=options,

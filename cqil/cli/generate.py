@@ -10,6 +10,7 @@ import torch
 from cqil.checkpoint import Checkpoint, open_checkpoint
 from cqil.checkpoint.tensor_reader import DTYPES
 from cqil.cli.cpu_name import cpu_name
+from cqil.edits.weight_edit import Edits
 from cqil.engine import Engine
 from cqil.engine.checkpoint_checks import check_checkpoint
 from cqil.engine.options import PROCESS_GROUP_BACKENDS, EngineOptions
@@ -17,7 +18,6 @@ from cqil.engine.parallel.worker_group import WorkerGroup
 from cqil.engine.parallel.worker_process import join_process_group, rank_device
 from cqil.engine.throughput import GenerationSpeed, copy_bandwidth, time_generation
 from cqil.errors import check_known
-from cqil.methods.evidence import LayerMerge
 from cqil.plan import LayerPlan
 from cqil.plan.schedule import Schedule
 
@@ -31,7 +31,7 @@ class GenerationRequest:
     plan: LayerPlan | Schedule
     prompt: str
     max_new_tokens: int
-    merges: tuple[LayerMerge, ...] = ()
+    edits: Edits = ()
     options: EngineOptions = field(default_factory=EngineOptions)
     device: str = "auto"
     dtype: str = "float32"
@@ -128,7 +128,7 @@ def _generate(rank: int, request: GenerationRequest, ids: list[int]) -> _RankAns
         device=device,
         rank=rank,
         options=request.options,
-        merges=request.merges,
+        edits=request.edits,
     )
     prompt_BT = torch.tensor([ids], device=device)
     tokens_BT, speed = time_generation(engine, prompt_BT, None, request.max_new_tokens)

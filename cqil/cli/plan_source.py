@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cqil.methods.evidence import LayerMerge
+from cqil.edits.weight_edit import Edits, edits_from_dicts
 from cqil.plan import LayerPlan
 from cqil.plan.early_exit_rule import EarlyExitRule
 from cqil.plan.schedule import Schedule
@@ -20,8 +20,8 @@ class PlanSource:
     plan: LayerPlan
     model: str | None = None
     """Directory of the model, if the source tells it."""
-    merges: tuple[LayerMerge, ...] = ()
-    """Layers that take in others before the plan runs."""
+    edits: Edits = ()
+    """Changes of the weights that are made before the plan runs."""
     schedule: Schedule | None = None
     """Plans that follow one another in decoding; None where `plan` serves every token."""
     early_exit: EarlyExitRule | None = None
@@ -77,7 +77,7 @@ def _of_manifest(manifest: dict[str, Any]) -> PlanSource:
     return PlanSource(
         plan=LayerPlan.from_dict(manifest["plan"]),
         model=model.get("path") if isinstance(model, dict) else None,
-        merges=tuple(map(LayerMerge.from_dict, manifest.get("merges") or ())),
+        edits=edits_from_dicts(manifest.get("edits") or ()),
         schedule=None if schedule is None else Schedule.from_dict(schedule),
         early_exit=None if early_exit is None else EarlyExitRule.from_dict(early_exit),
     )

@@ -21,6 +21,8 @@ from cqil.checkpoint import Checkpoint, open_checkpoint
 from cqil.checkpoint.config_file import check_config
 from cqil.checkpoint.generation_settings import GenerationSettings
 from cqil.checkpoint.tensor_reader import TensorReader, read_weight
+from cqil.edits.edited_weights import edited_reader
+from cqil.edits.weight_edit import WeightEdit
 from cqil.engine.captured_decode import CapturedDecode
 from cqil.engine.decode_state import DecodeState
 from cqil.engine.early_exit_decoder import EarlyExitDecoder
@@ -39,9 +41,7 @@ from cqil.engine.options import (
 from cqil.engine.parallel.communicator import COMMUNICATORS, check_rank
 from cqil.engine.prompt_checks import check_prompt
 from cqil.engine.rank_program import RankProgram, WeightPacker
-from cqil.methods.evidence import LayerMerge
 from cqil.modeling.dense_model import check_dense_model
-from cqil.modeling.layer_merging import merged_reader
 from cqil.plan import LayerPlan, dense_plan
 from cqil.plan.schedule import Schedule
 
@@ -101,13 +101,13 @@ class Engine(GenerationMixin):
         device: str = "cpu",
         rank: int = 0,
         options: EngineOptions = EngineOptions(),  # noqa: B008, frozen
-        merges: Sequence[LayerMerge] = (),
+        edits: Sequence[WeightEdit] = (),
     ) -> Engine:
         """From a directory or hub id; each rank reads only the tensors that it computes with.
 
         `plan`: None takes that which the directory was saved with, dense where there is none;
-        `merges`: layers that take in others before the plan runs.
-        Raises ValueError as `open_checkpoint` and `Engine` do.
+        `edits`: changes of the weights, which are made before the plan runs.
+        Raises ValueError as `open_checkpoint`, `edited_reader` and `Engine` do.
         """
         checkpoint = source if isinstance(source, Checkpoint) else open_checkpoint(source)
         if plan is None:
@@ -115,7 +115,7 @@ class Engine(GenerationMixin):
         return cls(
             checkpoint.config,
             plan,
-            merged_reader(checkpoint.reader(dtype, device), merges),
+            edited_reader(checkpoint.reader(dtype, device), edits),
             rank=rank,
             options=options,
             generation=checkpoint.generation,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -33,24 +33,6 @@ class LayerSimilarity:
     def from_dict(cls, data: dict[str, Any]) -> LayerSimilarity:
         """Reads the two matrices; other keys of `data` are ignored."""
         return cls(cosine=np.array(data["cosine"]), angular_last=np.array(data["angular_last"]))
-
-
-@dataclass(frozen=True)
-class LayerMerge:
-    """LaCo (arXiv 2402.11187): one layer takes in those after it, which are then left out."""
-
-    into: int
-    taken: tuple[int, ...]
-    rule: Literal["paper", "notebook"] = "paper"
-    """`paper` adds each difference to the first layer; `notebook` ends with the last layer's."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values; `from_dict` restores the merge."""
-        return {"into": self.into, "taken": list(self.taken), "rule": self.rule}
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> LayerMerge:
-        return cls(data["into"], tuple(data["taken"]), data["rule"])
 
 
 @dataclass(frozen=True)

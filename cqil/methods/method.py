@@ -13,7 +13,8 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from cqil.methods.evidence import Evidence, LayerMerge
+from cqil.edits.weight_edit import LayerMerge
+from cqil.methods.evidence import Evidence
 from cqil.methods.plan_evaluator import PlanEvaluator
 from cqil.plan import LayerPlan
 from cqil.plan.early_exit_rule import EarlyExitRule

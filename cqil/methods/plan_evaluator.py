@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from cqil.methods.evidence import LayerMerge
+from cqil.edits.weight_edit import LayerMerge
 from cqil.plan import LayerPlan
 from cqil.plan.early_exit_rule import EarlyExitRule
 

@@ -158,6 +158,8 @@ def _check_belongs(
     same_plan = LayerPlan.from_dict(result.plan) == variant.plan
     if not same_plan or result.early_exit != variant.early_exit:
         raise ValueError(f"{path}: measured with another plan; delete it and run again")
+    if result.edits != variant.edits:
+        raise ValueError(f"{path}: measured with other edits; delete it and run again")
     if isinstance(result, LatencyResult):
         group = f"latency/{result.backend.name}/{result.workload_name}"
         if group != target.group:

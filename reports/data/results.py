@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -44,6 +44,8 @@ class ReportedVariant:
     """Mean layers of a decoded token of its perplexity, where tokens leave early."""
     search: dict[str, Any] | None = None
     """The result of its search, where the method has one."""
+    edits: list[dict[str, Any]] = field(default_factory=list)
+    """Changes of the model's weights."""
 
     @property
     def depth(self) -> float:

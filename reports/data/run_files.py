@@ -106,6 +106,7 @@ class _VariantManifest(BaseModel):
     look: Look
     early_exit: dict[str, Any] | None = None
     search: dict[str, Any] | None = None
+    edits: list[dict[str, Any]] = []
 
 
 def _reported_variant(name: str, manifest: _VariantManifest) -> ReportedVariant:

@@ -6,7 +6,8 @@ from pydantic import ValidationError
 from removal_plans import removed, run
 
 from baselines.removal.laco import LaCo
-from cqil.methods.evidence import Evidence, LayerMerge
+from cqil.edits.weight_edit import LayerMerge
+from cqil.methods.evidence import Evidence
 
 
 def always(_):

@@ -71,7 +71,7 @@ def files(tiny_llama, manifest, variants, text, tmp_path_factory):
     from benchmarks.models.variants import write_variant
 
     write_variant("dense", {"method": "dense"}, manifest, None, None, folder / "variant.json")
-    (folder / "bad.json").write_text('{"plan": {"num_layers": 3}, "model": 5, "merges": 1}')
+    (folder / "bad.json").write_text('{"plan": {"num_layers": 3}, "model": 5, "edits": 1}')
     return {
         "folder": tiny_llama,
         "model": manifest,

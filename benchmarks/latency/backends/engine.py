@@ -93,7 +93,7 @@ class EngineBackend(Backend):
 
         spec, threads = self._spec(variant, resources), self.threads(resources.runtime)
         if self.ranks == 1:
-            engine = share_weights(spec.load(), resources.shared_weights)
+            engine = share_weights(spec.load(), spec.edits, resources.shared_weights)
             return SingleDeviceRunner(engine, spec, threads)
         if self.ranks not in resources.worker_groups:
             workers = WorkerGroup(
@@ -109,6 +109,7 @@ class EngineBackend(Backend):
         return EngineSpec(
             path=variant.manifest["path"],
             plan=variant.schedule or variant.plan,
+            edits=variant.edits,
             options=EngineOptions(
                 layout=self.layout(variant), mode=self.mode, early_exit=variant.early_exit
             ),

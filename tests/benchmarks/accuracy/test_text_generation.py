@@ -22,7 +22,7 @@ from benchmarks.results.result_schema import read_result, write_result
 from benchmarks.results.text_metrics import score_text
 from benchmarks.runtime.device import Runtime
 from cqil import kept_layers_plan
-from cqil.methods.evidence import LayerMerge
+from cqil.edits.weight_edit import LayerMerge
 from cqil.plan.schedule import Schedule
 
 CPU = Runtime(device="cpu", dtype="float32", threads=1, seed=0)
@@ -189,7 +189,7 @@ def test_merged_layers_write(variants, tokenizer, task):
     removed = variants["removed"]
     (gone,) = set(range(4)) - set(removed.plan.attending_layers)
     merge = LayerMerge(into=gone - 1, taken=(gone,), rule="paper")
-    merged = load_variant_engine(replace(removed, merges=(merge,)), "cpu", "float32")
+    merged = load_variant_engine(replace(removed, edits=(merge,)), "cpu", "float32")
     plain = load_variant_engine(removed, "cpu", "float32")
     prompts = [prompt_of(tokenizer, source) for source in SOURCES]
     assert generate_answers(merged, tokenizer, prompts, task) != generate_answers(

@@ -25,7 +25,9 @@ def texts(rank, shape, layouts):
     dense, shared = tiny_dense(LAYERS, shape), {}
     engines = [
         share_weights(
-            Engine.from_dense(dense, plan, rank=rank, options=EngineOptions(layout=layout)), shared
+            Engine.from_dense(dense, plan, rank=rank, options=EngineOptions(layout=layout)),
+            (),
+            shared,
         )
         for (plan, _), layout in zip(CASES, layouts, strict=True)
     ]
@@ -52,7 +54,7 @@ def test_ranks(two_ranks, shape):
 @pytest.mark.parametrize("shape", SHAPES, ids=["untied", "tied"])
 def test_equal_weights_are_held_once(shape):
     dense, shared = tiny_dense(LAYERS, shape), {}
-    engines = [share_weights(Engine.from_dense(dense, plan), shared) for plan, _ in CASES]
+    engines = [share_weights(Engine.from_dense(dense, plan), (), shared) for plan, _ in CASES]
     first, others = engines[0], storages(*engines[1:])
     # Beside the dense weights: those of the pair. The last norm belongs to each engine.
     pair = next(r for r in engines[1].program.decode[0] if len(r.layers) == 2)

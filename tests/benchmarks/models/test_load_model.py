@@ -8,7 +8,7 @@ from benchmarks.models.manifest import open_manifest
 from benchmarks.models.variants import Variant
 from benchmarks.results.files import read_json
 from cqil import kept_layers_plan
-from cqil.methods.evidence import LayerMerge
+from cqil.edits.weight_edit import LayerMerge
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
@@ -30,7 +30,7 @@ def test_a_planned_model_holds_the_layers_of_its_plan(manifest, variants):
 
 def test_merges_change_the_weights_before_the_plan_runs(manifest):
     plan, data = kept_layers_plan(4, [0, 1, 3]), read_json(manifest)
-    merged = Variant("merged", "laco", plan, data, merges=(LayerMerge(1, (2,)),))
+    merged = Variant("merged", "laco", plan, data, edits=(LayerMerge(1, (2,)),))
     ids_BT = torch.arange(5)[None]
     merged_logits, plain_logits = (
         load_planned(variant, "cpu", "float32")(ids_BT).logits

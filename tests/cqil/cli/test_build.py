@@ -9,9 +9,9 @@ from tiny_models import tokens_of
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
 
 from cqil import dense_plan, kept_layers_plan
-from cqil.methods.evidence import LayerMerge
+from cqil.edits.edited_weights import apply_edits
+from cqil.edits.weight_edit import LayerMerge
 from cqil.modeling import PlannedLlamaForCausalLM
-from cqil.modeling.layer_merging import apply_merges
 from cqil.plan.early_exit_rule import EarlyExitRule
 
 PLANS = [dense_plan(4), kept_layers_plan(4, [0, 3])]
@@ -58,10 +58,10 @@ def test_a_plan_that_only_leaves_out_layers_is_saved_as_a_llama(cqil, tiny_llama
 def test_merges_of_a_manifest_are_applied(cqil, tiny_llama, tmp_path):
     plan, merges, ids_BT = kept_layers_plan(4, [0, 1, 3]), [LayerMerge(1, (2,))], tokens_of(1, 6)
     written = [merge.to_dict() for merge in merges]
-    write_manifest(tmp_path / "laco.json", tiny_llama, plan, merges=written)
+    write_manifest(tmp_path / "laco.json", tiny_llama, plan, edits=written)
     assert cqil("build", "laco.json", "--out", "built")[0] == 0
     dense = LlamaForCausalLM.from_pretrained(tiny_llama).eval()
-    apply_merges(dense, merges)
+    apply_edits(dense, merges)
     expected = PlannedLlamaForCausalLM.from_dense(dense, plan)
     built = AutoModelForCausalLM.from_pretrained(tmp_path / "built").eval()
     torch.testing.assert_close(built(ids_BT).logits, expected(ids_BT).logits)

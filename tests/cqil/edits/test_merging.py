@@ -7,10 +7,10 @@ from torch.nn import functional as F  # noqa: N812
 
 from benchmarks.search.calibration_evaluator import CalibrationEvaluator
 from cqil import kept_layers_plan
+from cqil.edits.edited_weights import apply_edits, edited_model, edited_reader
+from cqil.edits.weight_edit import LayerMerge
 from cqil.engine import Engine
-from cqil.methods.evidence import LayerMerge
 from cqil.modeling import PlannedLlamaForCausalLM
-from cqil.modeling.layer_merging import apply_merges, merged_layers, merged_reader
 
 pytestmark = pytest.mark.usefixtures("full_float64")
 NORMS = ("input_layernorm.weight", "post_attention_layernorm.weight")
@@ -25,7 +25,7 @@ def layer(dense, index):
 
 def merged_layer(dense, merge):
     prefix, weights = f"model.layers.{merge.into}.", dense.state_dict()
-    read = merged_reader(lambda name: weights.get(name), [merge])
+    read = edited_reader(lambda name: weights.get(name), [merge])
     return {name.removeprefix(prefix): read(name) for name in weights if name.startswith(prefix)}
 
 
@@ -68,7 +68,7 @@ def test_rules_differ_where_more_than_one_layer_is_taken():
 def test_a_merged_layer_is_taken_in_as_it_has_become():
     dense = tiny_dense(5)
     before = [layer(dense, n) for n in range(5)]
-    apply_merges(dense, [LayerMerge(3, (4,)), LayerMerge(1, (2, 3))])
+    apply_edits(dense, [LayerMerge(3, (4,)), LayerMerge(1, (2, 3))])
     for name, weight in layer(dense, 1).items():
         w1, w2, w3, w4 = (before[n][name] for n in (1, 2, 3, 4))
         third = w3 + (w4 - w3)
@@ -85,7 +85,7 @@ def test_similarity_of_a_merged_model_is_that_of_its_final_states(tmp_path, rule
     found = bench.merged_similarity(merges)
     with torch.inference_mode():
         before = dense.model(WINDOWS).last_hidden_state
-    apply_merges(dense, merges)
+    apply_edits(dense, merges)
     planned = PlannedLlamaForCausalLM.from_dense(dense, kept_layers_plan(5, [0, 1, 3]))
     with torch.inference_mode():
         after = planned.model(WINDOWS).last_hidden_state
@@ -109,16 +109,16 @@ MERGES = [LayerMerge(3, (4,)), LayerMerge(1, (2, 3), "notebook"), LayerMerge(0, 
 def test_an_engine_over_merged_files_equals_the_merged_model(tmp_path):
     dense, plan = tiny_dense(5), kept_layers_plan(5, [0])
     dense.save_pretrained(tmp_path)
-    merged = Engine.load(tmp_path, plan, dtype=torch.float64, merges=MERGES)
+    merged = Engine.load(tmp_path, plan, dtype=torch.float64, edits=MERGES)
     logits = merged.prefill(WINDOWS, max_tokens=12)
-    apply_merges(dense, MERGES)
+    apply_edits(dense, MERGES)
     expected = PlannedLlamaForCausalLM.from_dense(dense, plan)(WINDOWS).logits[:, -1]
     torch.testing.assert_close(logits, expected, rtol=1e-9, atol=1e-9)
 
 
 def test_a_slice_of_a_merge_is_the_merge_of_slices():
     weights, index = tiny_dense(5).state_dict(), (slice(3, 9), slice(1, None))
-    read = merged_reader(lambda name, *index: weights[name][index or ...], MERGES)
+    read = edited_reader(lambda name, *index: weights[name][index or ...], MERGES)
     name = "model.layers.0.mlp.up_proj.weight"
     assert torch.equal(read(name, *index), read(name)[index])
 
@@ -126,6 +126,6 @@ def test_a_slice_of_a_merge_is_the_merge_of_slices():
 def test_a_model_is_itself_again_after_a_trial():
     dense, name = tiny_dense(5), "model.layers.0.mlp.up_proj.weight"
     before = {name: weight.clone() for name, weight in dense.state_dict().items()}
-    with merged_layers(dense, MERGES):
+    with edited_model(dense, MERGES):
         assert not torch.equal(dense.state_dict()[name], before[name])
     assert all(torch.equal(weight, before[name]) for name, weight in dense.state_dict().items())

@@ -1,0 +1,120 @@
+"""LoRA adapters of the dense model in peft's format, merged into weights as they are read.
+
+peft computes W + s B A with s = alpha / r, or alpha / sqrt(r) for rank-stabilised adapters
+(arXiv 2106.09685, 2312.03732). Names of older and newer peft are both read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from cqil.checkpoint.tensor_reader import TensorReader
+from cqil.edits.digests import check_digest
+from cqil.edits.weight_edit import Adapter
+
+CONFIG, WEIGHTS, OLD_WEIGHTS = (
+    "adapter_config.json",
+    "adapter_model.safetensors",
+    "adapter_model.bin",
+)
+_NAME = re.compile(r"^(?:base_model\.model\.)*(model\.layers\..+)\.lora_([AB])(?:\.\w+)?\.weight$")
+UNSUPPORTED = ("modules_to_save", "use_dora", "fan_in_fan_out", "layer_replication", "lora_bias")
+"""Settings that would change more than W + s B A."""
+
+
+@dataclass(frozen=True)
+class LowRankUpdate:
+    """s B A of one weight."""
+
+    a_RI: torch.Tensor
+    b_OR: torch.Tensor
+    scale: float
+
+    def delta(self, *index: slice) -> torch.Tensor:
+        """Rows and columns of the update, in float32."""
+        rows, columns = (*index, slice(None), slice(None))[:2]
+        return self.scale * (self.b_OR[rows].float() @ self.a_RI[:, columns].float())
+
+
+def adapter_files(folder: Path) -> list[Path]:
+    """Configuration and weights. Raises ValueError for a folder that holds no adapter."""
+    weights = next(
+        (folder / name for name in (WEIGHTS, OLD_WEIGHTS) if (folder / name).is_file()), None
+    )
+    if weights is None or not (folder / CONFIG).is_file():
+        raise ValueError(f"adapter: {folder} holds no {CONFIG} with {WEIGHTS}; give peft's folder")
+    return [folder / CONFIG, weights]
+
+
+def read_adapter(folder: Path) -> dict[str, LowRankUpdate]:
+    """Name of a weight of the model -> its update.
+
+    Raises ValueError for what is no LoRA adapter, or changes more than products of low rank.
+    """
+    config_file, weights = adapter_files(folder)
+    settings = json.loads(config_file.read_text(encoding="utf-8"))
+    if settings.get("peft_type") != "LORA":
+        raise ValueError(f"adapter: {folder} is a {settings.get('peft_type')}; give a LoRA adapter")
+    for key in UNSUPPORTED:
+        if settings.get(key):
+            raise ValueError(f"adapter: {config_file} sets {key}; merge the adapter with peft")
+    parts: dict[str, dict[str, torch.Tensor]] = {}
+    for name, tensor in _stored(weights).items():
+        found = _NAME.match(name)
+        if found is None:
+            raise ValueError(f"adapter: {name} of {weights} is no LoRA weight of a layer")
+        parts.setdefault(f"{found[1]}.weight", {})[found[2]] = tensor
+    return {name: _update(name, pair, settings) for name, pair in parts.items()}
+
+
+def _stored(weights: Path) -> dict[str, torch.Tensor]:
+    if weights.name == WEIGHTS:
+        return load_file(weights)
+    return torch.load(weights, map_location="cpu", weights_only=True)
+
+
+def _update(name: str, pair: dict[str, torch.Tensor], settings: dict[str, Any]) -> LowRankUpdate:
+    if set(pair) != {"A", "B"}:
+        raise ValueError(f"adapter: {name} lacks one of lora_A and lora_B; save the adapter again")
+    rank = pair["A"].shape[0]
+    alpha = _of_pattern(settings.get("alpha_pattern"), name, settings["lora_alpha"])
+    root = rank**0.5 if settings.get("use_rslora") else rank
+    return LowRankUpdate(pair["A"], pair["B"], alpha / root)
+
+
+def _of_pattern(patterns: dict[str, float] | None, name: str, default: float) -> float:
+    """The value of the first pattern that ends the name of a module, as peft matches them."""
+    module = name.removesuffix(".weight")
+    for pattern, value in (patterns or {}).items():
+        if re.fullmatch(rf"(.*\.)?({pattern})", module):
+            return value
+    return default
+
+
+def adapter_reader(read: TensorReader, edit: Adapter) -> TensorReader:
+    """A reader of the weights after the edit; dtype and device are those of `read`."""
+    folder = Path(edit.path)
+    check_digest(edit, adapter_files(folder))
+    updates = read_adapter(folder)
+
+    def merged(name: str, *index: slice) -> torch.Tensor | None:
+        weight = read(name, *index)
+        if weight is None or name not in updates:
+            return weight
+        delta = updates[name].delta(*index).to(weight.device)
+        wide = torch.promote_types(weight.dtype, torch.float32)
+        return (weight.to(wide) + delta.to(wide)).to(weight.dtype)
+
+    return merged
+
+
+def adapter_names(edit: Adapter) -> frozenset[str]:
+    """Names of the weights that the edit changes."""
+    return frozenset(read_adapter(Path(edit.path)))

@@ -1,0 +1,66 @@
+"""Ridge regression from sums over tokens, so that no token has to be kept.
+
+Shape suffixes: N tokens, F features, H targets.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass
+class TokenSums:
+    """Weighted sums over tokens: sum w f f', sum w f r', and sum w r r'."""
+
+    gram_FF: torch.Tensor
+    cross_FH: torch.Tensor
+    residual: float = 0.0
+
+    @classmethod
+    def empty(cls, features: int, targets: int, device: torch.device) -> TokenSums:
+        gram_FF = torch.zeros(features, features, dtype=torch.float64, device=device)
+        return cls(gram_FF, gram_FF.new_zeros(features, targets))
+
+    def add(self, f_NF: torch.Tensor, r_NH: torch.Tensor, w_N: torch.Tensor) -> None:
+        """Adds tokens with features f, targets r and weights w, in float32 or wider."""
+        wide = torch.promote_types(f_NF.dtype, torch.float32)
+        f_NF, r_NH, w_N = f_NF.to(wide), r_NH.to(wide), w_N.to(wide)
+        weighted_NF = f_NF * w_N[:, None]
+        self.gram_FF += weighted_NF.T @ f_NF
+        self.cross_FH += weighted_NF.T @ r_NH
+        self.residual += float((w_N * r_NH.square().sum(-1)).sum(dtype=torch.float64))
+
+    def __add__(self, other: TokenSums) -> TokenSums:
+        return TokenSums(
+            self.gram_FF + other.gram_FF,
+            self.cross_FH + other.cross_FH,
+            self.residual + other.residual,
+        )
+
+    def error(self, solution_FH: torch.Tensor) -> float:
+        """Share of the targets that a solution leaves: 1 for none, 0 for an exact one."""
+        fitted = self.gram_FF @ solution_FH - 2 * self.cross_FH
+        return 1 + float((solution_FH * fitted).sum()) / self.residual
+
+    def solve(self, ridge: float) -> torch.Tensor:
+        """[F, H] that minimises sum w |f' S - r'|^2 + ridge x mean diagonal x |S|^2.
+
+        An infinite ridge gives zero.
+        """
+        if math.isinf(ridge):
+            return torch.zeros_like(self.cross_FH)
+        diagonal_F = self.gram_FF.diagonal()
+        regularised_FF = self.gram_FF.clone()
+        regularised_FF.diagonal().add_(ridge * diagonal_F.mean())
+        factor_FF = torch.linalg.cholesky(regularised_FF)
+        return torch.cholesky_solve(self.cross_FH, factor_FF)
+
+
+def best_ridge(fitted: TokenSums, held_out: TokenSums, ridges: Sequence[float]) -> float:
+    """The ridge whose solution leaves least on tokens that it has not seen; infinity for none."""
+    errors = {ridge: held_out.error(fitted.solve(ridge)) for ridge in (*ridges, math.inf)}
+    return min(errors, key=errors.__getitem__)
