@@ -4,6 +4,7 @@ Each command imports the modules that it needs, so that fetching a wheel imports
 """
 
 import benchmarks.cli.choose
+import benchmarks.cli.healing
 import benchmarks.cli.machine
 import benchmarks.cli.measure
 import benchmarks.cli.prepare  # noqa: F401, each module adds its commands

@@ -5,6 +5,7 @@ Shape suffixes: B windows, T tokens of a window, H hidden size, N tokens, F feat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,9 +35,9 @@ class StageFit:
     """Its number in the plan."""
     weights: dict[str, torch.Tensor]
     """Name in the dense model -> the new weight."""
-    ridges: tuple[float, ...]
-    """What each round chose."""
-    left: tuple[float, ...]
+    ridges: list[float | None]
+    """What each round chose; None where the weights stay as they were."""
+    left: list[float]
     """Share of what the stage missed that each round leaves, on held-out windows."""
 
 
@@ -97,7 +98,9 @@ class StageStreams:
     @torch.no_grad()
     def fit(self, stage: int, rounds: Rounds, ridges: Sequence[float]) -> StageFit:
         """Solves for the projections of each round, one round after the other."""
-        weights, chosen, left = {}, [], []
+        weights: dict[str, torch.Tensor] = {}
+        chosen: list[float | None] = []
+        left: list[float] = []
         for projections in rounds:
             linears = self._linears(stage, projections)
             if not linears:
@@ -105,14 +108,14 @@ class StageStreams:
             fitted, held_out = self._sums(stage, linears)
             ridge = best_ridge(fitted, held_out, ridges)
             left.append(held_out.error(fitted.solve(ridge)))
-            chosen.append(ridge)
+            chosen.append(None if math.isinf(ridge) else ridge)
             solution_FH = (fitted + held_out).solve(ridge)
             widths = [linear.module.in_features for linear in linears]
             for linear, delta_FH in zip(linears, solution_FH.split(widths), strict=True):
                 weight = linear.module.weight.double() + linear.share * delta_FH.T
                 _set(linear, weight.to(linear.module.weight.dtype))
                 weights[linear.name] = linear.module.weight.detach()
-        return StageFit(stage, weights, tuple(chosen), tuple(left))
+        return StageFit(stage, weights, chosen, left)
 
     def take(self, fit: StageFit) -> StageFit:
         """Sets the weights that an earlier run has found."""

@@ -30,6 +30,7 @@ COMMANDS = {
     "tasks": ("sciq", "--wheel", "{text}", *OUT),
     "examples": ("de-en", "--origin", "{text}", *OUT),
     "generation": (*VARIANT, "--task", "de-en", "--examples", "{text}", *OUT),
+    "heal": (*VARIANT, *TEXT, "--tokens", "32", "--window", "16", *OUT),
     "build": ("S0-E4-P2-D0", *MODEL, *OUT),
 }
 """Command -> arguments that it takes; {names} are files of the test."""
@@ -41,6 +42,7 @@ LEGAL = {
     ("similarity", "--text"): ["{text}"],
     ("search", "--text"): ["{text}"],
     ("perplexity", "--text"): ["{text}"],
+    ("heal", "--text"): ["{text}"],
     ("plan", "--model"): ["{folder}"],
     ("generate", "--model"): ["{folder}"],
     ("build", "--model"): ["{folder}"],

@@ -21,7 +21,7 @@ from reports.data.results import Results
 from reports.estimates.estimates import Estimates
 from reports.page.section import Block, Facts, Fold, PageSection
 from reports.released_code.comparisons import load_comparisons
-from reports.tables.released_code import released_code
+from reports.tables.released_code import details, released_code
 from reports.tables.table import Table
 
 HEADS = {"published": "published value", "ours": "our number"}
@@ -55,7 +55,7 @@ def section(results: Results, estimates: Estimates) -> PageSection:
     """
     judged = judged_claims(estimates)
     released = load_comparisons()
-    differs = Facts([(c.rule, " ".join(c.differs)) for c in released.comparisons])
+    differs = Facts([(c.rule, details(c)) for c in released.comparisons])
     meanings = Facts([(verdict.value, meaning) for verdict, meaning in MEANINGS.items()])
     blocks: list[Block] = [
         READING.format(summary=judged.summary),
@@ -65,7 +65,7 @@ def section(results: Results, estimates: Estimates) -> PageSection:
             [
                 RELEASED.format(released=released),
                 released_code(released),
-                "What differs, and why:",
+                "What was compared, what differs, and why:",
                 differs,
             ],
         ),

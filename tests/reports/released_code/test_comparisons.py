@@ -7,7 +7,7 @@ import yaml
 
 from baselines.registry import methods
 from reports.released_code.comparisons import FILE, load_comparisons
-from reports.tables.released_code import released_code
+from reports.tables.released_code import details, released_code
 
 RELEASED = load_comparisons()
 
@@ -26,10 +26,11 @@ def test_each_is_of_a_rule_of_this_suite_at_full_commits(comparison):
 def test_the_table_says_how_many_are_equal_and_the_file_what_differs():
     table = released_code(RELEASED)
     by_rule = table.shown.set_index("rule")
-    assert "600 of 600 kept sets" in by_rule.loc["method: sleb", "equal"]
-    assert "jiwonsong-dev/SLEB (authors), a197af2, 9d110cc" in set(by_rule["released code"])
+    assert by_rule.loc["sleb", "equal cases"] == "600 of 600"
+    assert "jiwonsong-dev/SLEB, a197af2, 9d110cc" in set(by_rule["released code"])
     assert len(table.data) == len(table.shown) == len(RELEASED.comparisons)
-    assert "search.score: all" in table.data.set_index("rule").loc["method: sleb", "differs"]
+    assert "search.score: all" in table.data.set_index("rule").loc["sleb", "differs"]
+    assert "Equal: 600 of 600 kept sets" in details(RELEASED.comparisons[7])
 
 
 @pytest.mark.parametrize(
