@@ -31,11 +31,11 @@ Scope = Literal["changed", "after"]
 class RefitOptions:
     """What is refitted, and how."""
 
-    rounds: tuple[tuple[Projection, ...], ...] = (("down_proj",),)
+    rounds: tuple[tuple[Projection, ...], ...] = (("o_proj", "down_proj"),)
     """Solved one after the other in each stage; the projections of a round together."""
     scope: Scope = "changed"
     """`changed`: stages with a group or before removed layers; `after`: all from the first on."""
-    ridges: tuple[float, ...] = (0.003, 0.01, 0.03, 0.1, 0.3)
+    ridges: tuple[float, ...] = (0.03, 0.1, 0.3, 1.0)
     """What is tried, as shares of the mean diagonal of the Gram matrix."""
     held_out: float = 0.125
     """Share of the windows that choose the ridge."""

@@ -24,7 +24,7 @@ PLANS = {
     "removed": kept_layers_plan(6, [0, 1, 4]),
     "halves": LayerPlan(num_layers=4, groups=[[0], ["1.attn", "1.mlp"], ["2.mlp"], [3]]),
 }
-DOWN = RefitOptions(ridges=(1e-6,), batch=7)
+DOWN = RefitOptions(ridges=(1e-6,), rounds=(("down_proj",),), batch=7)
 
 
 def healed(plan, weights):
@@ -79,14 +79,16 @@ def test_the_ridge_that_serves_unseen_tokens_is_chosen():
 
 @pytest.mark.parametrize("name", PLANS)
 @pytest.mark.parametrize("scope", ["changed", "after"])
-def test_healed_plans_come_nearer_to_dense(name, scope):
+@pytest.mark.parametrize("projections", [("down_proj",), ("o_proj", "down_proj")])
+def test_healed_plans_come_nearer_to_dense(name, scope, projections):
     plan, dense = PLANS[name], tiny_dense(PLANS[name].num_layers)
     before = {key: weight.clone() for key, weight in dense.state_dict().items()}
-    options = RefitOptions(ridges=(1e-4, 1e-2), scope=scope, batch=7)
+    options = RefitOptions(ridges=(1e-4, 1e-2, 1.0), rounds=(projections,), scope=scope, batch=7)
     weights = refit(dense, plan, WINDOWS, options)
     assert all(torch.equal(weight, before[key]) for key, weight in dense.state_dict().items())
     assert weights
-    assert all(key.endswith("mlp.down_proj.weight") for key in weights)
+    ends = tuple(f"{projection}.weight" for projection in projections)
+    assert all(key.endswith(ends) for key in weights)
     assert all(weight.shape == before[key].shape for key, weight in weights.items())
     assert missed(healed(plan, weights), dense) < missed(healed(plan, {}), dense)
 
