@@ -77,7 +77,7 @@ def heal(
     fits = stages.read()
     made = request | {
         "method": "refit",
-        "ridges": {str(stage): fit.ridges for stage, fit in fits.items()},
+        "ridges": {str(stage): fit.ridge for stage, fit in fits.items()},
         "left": {str(stage): fit.left for stage, fit in fits.items()},
         "seconds": round(time.monotonic() - start, 1),
         "threads": runtime.threads,
@@ -106,7 +106,7 @@ class _StageFiles:
         file = self.folder / f"stage-{fit.stage}.safetensors"
         _save(fit.weights, file)
         # The record comes last: a stage without one is not finished.
-        record = {"request": self.request, "ridges": fit.ridges, "left": fit.left}
+        record = {"request": self.request, "ridge": fit.ridge, "left": fit.left}
         write_json(file.with_suffix(".json"), record)
 
     def read(self) -> dict[int, StageFit]:
@@ -116,5 +116,5 @@ class _StageFiles:
             record, stage = read_json(record_file), int(record_file.stem.removeprefix("stage-"))
             if record["request"] == self.request:
                 weights = load_file(record_file.with_suffix(".safetensors"))
-                fits[stage] = StageFit(stage, weights, record["ridges"], record["left"])
+                fits[stage] = StageFit(stage, weights, record["ridge"], record["left"])
         return dict(sorted(fits.items()))

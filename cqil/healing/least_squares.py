@@ -41,6 +41,11 @@ class TokenSums:
             self.residual + other.residual,
         )
 
+    def of(self, chosen_F: torch.Tensor) -> TokenSums:
+        """The sums of some features alone."""
+        gram_FF = self.gram_FF[chosen_F][:, chosen_F]
+        return TokenSums(gram_FF, self.cross_FH[chosen_F], self.residual)
+
     def error(self, solution_FH: torch.Tensor) -> float:
         """Share of the targets that a solution leaves: 1 for none, 0 for an exact one."""
         fitted = self.gram_FF @ solution_FH - 2 * self.cross_FH

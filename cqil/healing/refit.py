@@ -31,8 +31,8 @@ Scope = Literal["changed", "after"]
 class RefitOptions:
     """What is refitted, and how."""
 
-    rounds: tuple[tuple[Projection, ...], ...] = (("o_proj", "down_proj"),)
-    """Solved one after the other in each stage; the projections of a round together."""
+    projections: tuple[Projection, ...] = ("o_proj", "down_proj")
+    """Solved for together in each stage."""
     scope: Scope = "changed"
     """`changed`: stages with a group or before removed layers; `after`: all from the first on."""
     ridges: tuple[float, ...] = (0.03, 0.1, 0.3, 1.0)
@@ -63,11 +63,11 @@ def refit(
     refitted = refitted_stages(plan, options.scope)
     for number, depth in enumerate(depths_behind(plan)):
         streams.advance_dense(depth)
-        if number in refitted and streams.has(number, options.rounds):
+        if number in refitted and streams.has(number, options.projections):
             if earlier is not None and number in earlier:
                 fit = streams.take(earlier[number])
             else:
-                fit = streams.fit(number, options.rounds, options.ridges)
+                fit = streams.fit(number, options.projections, options.ridges)
             weights |= fit.weights
             done(fit)
         streams.advance_plan(number)

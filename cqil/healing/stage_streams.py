@@ -24,7 +24,8 @@ from cqil.plan.stages import has_attention, has_mlp, layer_of
 Projection = Literal["down_proj", "o_proj"]
 PARTS = {"down_proj": "mlp.down_proj", "o_proj": "self_attn.o_proj"}
 """Projection -> its place in a layer."""
-Rounds = Sequence[Sequence[Projection]]
+STEPS = (0.5, 0.25)
+"""Shorter steps towards a solution that is not exact."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,10 @@ class StageFit:
     """Its number in the plan."""
     weights: dict[str, torch.Tensor]
     """Name in the dense model -> the new weight."""
-    ridges: list[float | None]
-    """What each round chose; None where the weights stay as they were."""
-    left: list[float]
-    """Share of what the stage missed that each round leaves, on held-out windows."""
+    ridge: float | None
+    """None where the weights stay as they were."""
+    left: float
+    """Share of what the stage missed that is left, on held-out windows."""
 
 
 @dataclass(frozen=True)
@@ -91,36 +92,84 @@ class StageStreams:
     def _run(self, stage: int, x_BTH: torch.Tensor) -> torch.Tensor:
         return self.stages[stage](x_BTH, **layer_inputs(self.dense, x_BTH))
 
-    def has(self, stage: int, rounds: Rounds) -> bool:
+    def has(self, stage: int, projections: Sequence[Projection]) -> bool:
         """Whether the stage has any of the projections."""
-        return any(self._linears(stage, projections) for projections in rounds)
+        return bool(self._linears(stage, projections))
 
     @torch.no_grad()
-    def fit(self, stage: int, rounds: Rounds, ridges: Sequence[float]) -> StageFit:
-        """Solves for the projections of each round, one round after the other."""
-        weights: dict[str, torch.Tensor] = {}
-        chosen: list[float | None] = []
-        left: list[float] = []
-        for projections in rounds:
-            linears = self._linears(stage, projections)
-            if not linears:
-                continue
-            fitted, held_out = self._sums(stage, linears)
-            ridge = best_ridge(fitted, held_out, ridges)
-            left.append(held_out.error(fitted.solve(ridge)))
-            chosen.append(None if math.isinf(ridge) else ridge)
-            solution_FH = (fitted + held_out).solve(ridge)
-            widths = [linear.module.in_features for linear in linears]
-            for linear, delta_FH in zip(linears, solution_FH.split(widths), strict=True):
-                weight = linear.module.weight.double() + linear.share * delta_FH.T
-                _set(linear, weight.to(linear.module.weight.dtype))
-                weights[linear.name] = linear.module.weight.detach()
-        return StageFit(stage, weights, chosen, left)
+    def fit(
+        self, stage: int, projections: Sequence[Projection], ridges: Sequence[float]
+    ) -> StageFit:
+        """Solves for the projections together, and takes what leaves least on held-out windows.
+
+        `o_proj` feeds the MLPs of the stage too, which the solution does not know. So shorter steps
+        towards it are tried as well, and `down_proj` alone, whose solution is exact.
+        """
+        linears = self._linears(stage, projections)
+        fitted, held_out = self._sums(stage, linears)
+        before = [linear.module.weight for linear in linears]
+        candidates = self._candidates(linears, fitted, held_out, ridges)
+        errors = []
+        for _, solution_FH in candidates:
+            self._set_all(linears, before, solution_FH)
+            errors.append(self._held_out_error(stage) / held_out.residual)
+        best = min(range(len(candidates)), key=errors.__getitem__)
+        self._set_all(linears, before, candidates[best][1])
+        weights = {linear.name: linear.module.weight.detach() for linear in linears}
+        ridge = candidates[best][0]
+        return StageFit(stage, weights, None if math.isinf(ridge) else ridge, errors[best])
+
+    def _candidates(
+        self,
+        linears: Sequence[_Linear],
+        fitted: TokenSums,
+        held_out: TokenSums,
+        ridges: Sequence[float],
+    ) -> list[tuple[float, torch.Tensor]]:
+        """Ridges with their solutions [F, H]; the first changes nothing."""
+        ridge = best_ridge(fitted, held_out, ridges)
+        joint_FH = (fitted + held_out).solve(ridge)
+        candidates = [(math.inf, torch.zeros_like(joint_FH)), (ridge, joint_FH)]
+        exact_F = torch.cat(
+            [
+                torch.full((linear.module.in_features,), linear.name.endswith("down_proj.weight"))
+                for linear in linears
+            ]
+        ).to(joint_FH.device)
+        if not exact_F.all():
+            candidates += [(ridge, step * joint_FH) for step in STEPS]
+        if exact_F.any() and not exact_F.all():
+            alone = best_ridge(fitted.of(exact_F), held_out.of(exact_F), ridges)
+            exact_FH = torch.zeros_like(joint_FH)
+            exact_FH[exact_F] = (fitted + held_out).of(exact_F).solve(alone)
+            candidates.append((alone, exact_FH))
+        return candidates
+
+    def _set_all(
+        self, linears: Sequence[_Linear], before: Sequence[torch.Tensor], solution_FH: torch.Tensor
+    ) -> None:
+        """The weights before, changed by a solution."""
+        widths = [linear.module.in_features for linear in linears]
+        parts = solution_FH.split(widths)
+        for linear, weight, delta_FH in zip(linears, before, parts, strict=True):
+            changed = weight.double() + linear.share * delta_FH.T
+            _set(linear, changed.to(weight.dtype))
+
+    def _held_out_error(self, stage: int) -> float:
+        """What the stage misses on held-out windows: the weighted sum over tokens."""
+        total = 0.0
+        for batch in self._batches:
+            held_out = slice(max(batch.start, self.fitted_windows), batch.stop)
+            x_BTH, y_BTH = self.plan_BTH[held_out], self.dense_BTH[held_out]
+            if len(x_BTH):
+                missed_BTH = (y_BTH - self._run(stage, x_BTH)).float()
+                w_BT = 1 / y_BTH.float().square().mean(-1)
+                total += float((w_BT * missed_BTH.square().sum(-1)).sum(dtype=torch.float64))
+        return total
 
     def take(self, fit: StageFit) -> StageFit:
         """Sets the weights that an earlier run has found."""
-        every = self._linears(fit.stage, ("down_proj", "o_proj"))
-        for linear in every:
+        for linear in self._linears(fit.stage, ("o_proj", "down_proj")):
             if linear.name in fit.weights:
                 _set(linear, fit.weights[linear.name].to(linear.module.weight))
         return fit

@@ -24,7 +24,7 @@ PLANS = {
     "removed": kept_layers_plan(6, [0, 1, 4]),
     "halves": LayerPlan(num_layers=4, groups=[[0], ["1.attn", "1.mlp"], ["2.mlp"], [3]]),
 }
-DOWN = RefitOptions(ridges=(1e-6,), rounds=(("down_proj",),), batch=7)
+DOWN = RefitOptions(ridges=(1e-6,), projections=("down_proj",), batch=7)
 
 
 def healed(plan, weights):
@@ -83,7 +83,7 @@ def test_the_ridge_that_serves_unseen_tokens_is_chosen():
 def test_healed_plans_come_nearer_to_dense(name, scope, projections):
     plan, dense = PLANS[name], tiny_dense(PLANS[name].num_layers)
     before = {key: weight.clone() for key, weight in dense.state_dict().items()}
-    options = RefitOptions(ridges=(1e-4, 1e-2, 1.0), rounds=(projections,), scope=scope, batch=7)
+    options = RefitOptions(ridges=(1e-4, 1e-2, 1.0), projections=projections, scope=scope, batch=7)
     weights = refit(dense, plan, WINDOWS, options)
     assert all(torch.equal(weight, before[key]) for key, weight in dense.state_dict().items())
     assert weights
@@ -112,7 +112,7 @@ def test_stages_of_one_layer_solve_what_they_miss_directly():
 
 
 def test_an_infinite_ridge_changes_nothing():
-    options = RefitOptions(ridges=(), rounds=(("o_proj",), ("down_proj",)))
+    options = RefitOptions(ridges=())
     dense = tiny_dense(6)
     for key, weight in refit(dense, PLANS["pairs"], WINDOWS, options).items():
         assert torch.equal(weight, dense.state_dict()[key])
@@ -122,10 +122,10 @@ def test_a_dense_plan_has_nothing_to_heal():
     assert refit(tiny_dense(3), dense_plan(3), WINDOWS, DOWN) == {}
 
 
-@pytest.mark.parametrize("rounds", [(("o_proj", "down_proj"), ("down_proj",)), (("down_proj",),)])
-def test_a_resumed_run_is_the_unbroken_one(rounds):
+@pytest.mark.parametrize("projections", [("o_proj", "down_proj"), ("down_proj",)])
+def test_a_resumed_run_is_the_unbroken_one(projections):
     plan, fits = PLANS["removed"], {}
-    options = RefitOptions(ridges=(1e-4,), scope="after", rounds=rounds)
+    options = RefitOptions(ridges=(1e-4,), scope="after", projections=projections)
 
     def keep(fit):
         fits[fit.stage] = fit
