@@ -62,6 +62,8 @@ def refit(
     weights: dict[str, torch.Tensor] = {}
     refitted = refitted_stages(plan, options.scope)
     for number, depth in enumerate(depths_behind(plan)):
+        if number > max(refitted, default=-1):
+            break  # nothing reads the streams behind the last refitted stage
         streams.advance_dense(depth)
         if number in refitted and streams.has(number, options.projections):
             if earlier is not None and number in earlier:
