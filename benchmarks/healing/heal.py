@@ -66,19 +66,22 @@ def heal(
         **asdict(options),
     }
     stages = _StageFiles(out.with_suffix(""), request | {"code": fingerprint(__name__)})
+    earlier = stages.read()
+    fits: list[StageFit] = []
     total = len(refitted_stages(variant.plan, options.scope))
     with Progress(f"refit {out.stem}", total, "stages") as progress:
 
         def done(fit: StageFit) -> None:
-            stages.write(fit)
+            if fit.stage not in earlier:
+                stages.write(fit)
+            fits.append(fit)
             progress.update()
 
-        weights = refit(dense, variant.plan, torch.tensor(windows), options, done, stages.read())
-    fits = stages.read()
+        weights = refit(dense, variant.plan, torch.tensor(windows), options, done, earlier)
     made = request | {
         "method": "refit",
-        "ridges": {str(stage): fit.ridge for stage, fit in fits.items()},
-        "left": {str(stage): fit.left for stage, fit in fits.items()},
+        "ridges": {str(fit.stage): fit.ridge for fit in fits},
+        "left": {str(fit.stage): fit.left for fit in fits},
         "seconds": round(time.monotonic() - start, 1),
         "threads": runtime.threads,
         "device": device,

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -70,6 +70,7 @@ class StageStreams:
         self.dense_BTH = dense.model.embed_tokens(tokens_BT.to(dense.device))
         self.plan_BTH = self.dense_BTH.clone()
         self.depth = 0
+        self._inputs_by_windows: dict[int, dict[str, Any]] = {}
         windows = len(tokens_BT)
         self.fitted_windows = windows - min(windows - 1, max(1, round(held_out * windows)))
         self._batches = [slice(i, i + batch) for i in range(0, windows, batch)]
@@ -80,7 +81,7 @@ class StageStreams:
         for layer in self.dense.model.layers[self.depth : depth]:
             for batch in self._batches:
                 x_BTH = self.dense_BTH[batch]
-                self.dense_BTH[batch] = layer(x_BTH, **layer_inputs(self.dense, x_BTH))
+                self.dense_BTH[batch] = layer(x_BTH, **self._layer_inputs(x_BTH))
         self.depth = depth
 
     @torch.no_grad()
@@ -90,7 +91,14 @@ class StageStreams:
             self.plan_BTH[batch] = self._run(stage, self.plan_BTH[batch])
 
     def _run(self, stage: int, x_BTH: torch.Tensor) -> torch.Tensor:
-        return self.stages[stage](x_BTH, **layer_inputs(self.dense, x_BTH))
+        return self.stages[stage](x_BTH, **self._layer_inputs(x_BTH))
+
+    def _layer_inputs(self, x_BTH: torch.Tensor) -> dict[str, Any]:
+        """Equal for all windows, so they are made once for each number of windows."""
+        windows = len(x_BTH)
+        if windows not in self._inputs_by_windows:
+            self._inputs_by_windows[windows] = layer_inputs(self.dense, x_BTH)
+        return self._inputs_by_windows[windows]
 
     def has(self, stage: int, projections: Sequence[Projection]) -> bool:
         """Whether the stage has any of the projections."""

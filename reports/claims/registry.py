@@ -7,10 +7,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-import yaml
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from benchmarks.results.schema_parts import Schema
+from reports.data.yaml_file import read_yaml
 
 FOLDER = Path(__file__).parent
 SHARED = ("source", "confidence", "conditions", "out_of_reach")
@@ -160,7 +160,7 @@ def load_publications(folder: Path = FOLDER) -> list[Publication]:
     publications: list[Publication] = []
     file_of_claim: dict[str, str] = {}
     for path in sorted(folder.glob("*.yaml")):
-        publication = _read(path)
+        publication = read_yaml(path, Publication, "reports/claims")
         for claim in publication.claims:
             if claim.id in file_of_claim:
                 other = file_of_claim[claim.id]
@@ -168,12 +168,3 @@ def load_publications(folder: Path = FOLDER) -> list[Publication]:
             file_of_claim[claim.id] = path.name
         publications.append(publication)
     return sorted(publications, key=lambda publication: publication.position)
-
-
-def _read(path: Path) -> Publication:
-    try:
-        return Publication.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{path.name}: {key}: {first['msg']}; see reports/claims") from None

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from benchmarks.results.schema_parts import Schema
+from reports.data.yaml_file import read_yaml
 
 FILE = Path(__file__).with_name("comparisons.yaml")
 By = Literal["authors", "authors' laboratory", "third party"]
@@ -55,9 +55,4 @@ class ReleasedCode(Schema):
 
 def load_comparisons(path: Path = FILE) -> ReleasedCode:
     """Raises ValueError with one line that names file and key."""
-    try:
-        return ReleasedCode.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{path.name}: {key}: {first['msg']}; see reports/released_code") from None
+    return read_yaml(path, ReleasedCode, "reports/released_code")
