@@ -44,18 +44,24 @@ def edited_layers(edits: Sequence[WeightEdit]) -> frozenset[int]:
 
 
 @torch.no_grad()
-def apply_edits(dense: LlamaForCausalLM, edits: Sequence[WeightEdit]) -> None:
-    """Changes the model in place, one edit after the other. Raises as `edited_reader` does."""
-    weights = dense.state_dict()  # the tensors of the model, so that each edit sees those before
+def edited_weights(dense: LlamaForCausalLM, edits: Sequence[WeightEdit]) -> dict[str, torch.Tensor]:
+    """All weights of the layers that the edits change, by name; `dense` stays as it is.
+
+    Raises ValueError as `edited_reader` does.
+    """
+    weights = dense.state_dict()
 
     def read(name: str, *index: slice) -> torch.Tensor | None:
         return weights[name][index] if name in weights else None
 
-    for edit in edits:
-        edited, layers = _edited_once(read, edit), edited_layers([edit])
-        prefixes = tuple(f"{LAYERS}{layer}." for layer in layers)
-        names = [name for name in weights if name.startswith(prefixes)]
-        dense.load_state_dict({name: read_weight(edited, name) for name in names}, strict=False)
+    edited = edited_reader(read, edits)
+    prefixes = tuple(f"{LAYERS}{layer}." for layer in edited_layers(edits))
+    return {name: read_weight(edited, name) for name in weights if name.startswith(prefixes)}
+
+
+def apply_edits(dense: LlamaForCausalLM, edits: Sequence[WeightEdit]) -> None:
+    """Changes the model in place, one edit after the other. Raises as `edited_reader` does."""
+    dense.load_state_dict(edited_weights(dense, edits), strict=False)
 
 
 @contextmanager
