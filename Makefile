@@ -40,6 +40,10 @@ bypass: env  ## How far attention is passed on in a group, and where to (about 1
 	$(RUN) --configfile config/bypass.yaml
 	@echo "report: results/bypass/report/report.html"
 
+heal: env  ## How much healing brings back, for grouping, removal and skipping (about 45 minutes)
+	$(RUN) --configfile config/heal.yaml
+	@echo "report: results/heal/report/report.html"
+
 test: env  ## Run the tests, the smoke workflow among them (about 10 minutes on 2 cores)
 	$(WITH_PATH) $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
@@ -85,4 +89,4 @@ unlock: env  ## After a crash or power cut: release the lock, then run the same 
 clean:  ## Remove results; models, texts and tasks stay
 	rm -rf results .snakemake
 
-.PHONY: help env reproduce smoke reproduce-full rules bypass test bench probe regress test-deep test-cuda quality style schemas why unlock clean
+.PHONY: help env reproduce smoke reproduce-full rules bypass heal test bench probe regress test-deep test-cuda quality style schemas why unlock clean

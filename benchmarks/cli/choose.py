@@ -78,6 +78,9 @@ def variant(
     out: Out,
     similarity: Annotated[Path | None, typer.Option(help="File, if the method needs one")] = None,
     search: Annotated[Path | None, typer.Option(help="File, if the method needs one")] = None,
+    healed: Annotated[
+        Path | None, typer.Option(help="Healed variant of the same plan, whose weights are taken")
+    ] = None,
 ) -> None:
     """Choose a variant's plan and write its manifest."""
     from benchmarks.cost_model.depth_for_budget import resolve_depth
@@ -85,7 +88,7 @@ def variant(
     from benchmarks.models.variants import write_variant
 
     resolved, budget = resolve_depth(parse_json_object("options", options), read_manifest(model))
-    write_variant(name, resolved, model, similarity, search, out, budget)
+    write_variant(name, resolved, model, similarity, search, out, budget, healed)
 
 
 @app.command()

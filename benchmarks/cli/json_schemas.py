@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from baselines.registry import methods
+from benchmarks.config.healing import HEALED, STEPS
 from benchmarks.config.latency_budget import LATENCY_BUDGET, LatencyBudget
 from benchmarks.config.run_config import RunConfig
 from benchmarks.results.probe_record import MachineProbe
@@ -30,8 +31,10 @@ def json_schemas() -> dict[str, dict[str, Any]]:
 
 
 def _method_schema(method: type[Method]) -> dict[str, Any]:
-    """The options of a method; a latency budget may take the place of a depth."""
+    """The options of a method and of healing; a latency budget may take the place of a depth."""
     schema = method.model_json_schema()
+    steps = {"oneOf": [step.model_json_schema() for step in STEPS.values()]}
+    schema["properties"][HEALED] = {"anyOf": [steps, {"type": "array", "items": steps}]}
     if "depth" in schema["properties"]:
         schema["properties"][LATENCY_BUDGET] = LatencyBudget.model_json_schema()
         schema["required"] = [key for key in schema.get("required", []) if key != "depth"]

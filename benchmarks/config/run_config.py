@@ -15,8 +15,10 @@ from pydantic import field_validator as validates
 from baselines.registry import methods
 from benchmarks.config.assets import ASSETS
 from benchmarks.config.generation_tasks import GENERATION_TASKS
+from benchmarks.config.healing import HealingSection, healing_steps, without_healing
 from benchmarks.config.latency_budget import budget_of
 from benchmarks.config.sections import AA_CONTROL, ConfigSection, Count, LatencySection
+from benchmarks.config.texts_section import TextsSection, check_names
 from benchmarks.config.validation_errors import explain_validation_error
 from cqil.errors import check_known
 from cqil.methods.method import Method
@@ -27,19 +29,7 @@ PLACEHOLDER_DEPTH = 1
 """Depth of a latency budget while options are checked: only a model determines the real one."""
 
 
-class _TextsSection(ConfigSection):
-    texts: list[str] = Field(
-        default=["wikipedia", "c4"], min_length=1, description="Text collections of assets.yaml"
-    )
-    window: int = Field(default=512, ge=16, description="Tokens taken from the start of a document")
-
-    @validates("texts")
-    @classmethod
-    def _check_known(cls, texts: list[str]) -> list[str]:
-        return _check_names("text", texts, ASSETS["texts"])
-
-
-class CalibrationSection(_TextsSection):
+class CalibrationSection(TextsSection):
     """Documents that similarities and searches read; they are never scored."""
 
     documents: Count = Field(default=4, description="Documents of each text")
@@ -57,7 +47,7 @@ class SearchSection(ConfigSection):
     )
 
 
-class PerplexitySection(_TextsSection):
+class PerplexitySection(TextsSection):
     """The first half of each window is context, the second half is scored."""
 
     documents: Count | None = Field(default=8, description="Documents of each text; null takes all")
@@ -74,7 +64,7 @@ class TaskSuite(ConfigSection):
     @validates("tasks")
     @classmethod
     def _check_known(cls, tasks: dict[str, int | None]) -> dict[str, int | None]:
-        _check_names("task", list(tasks), ASSETS["tasks"])
+        check_names("task", list(tasks), ASSETS["tasks"])
         return tasks
 
 
@@ -89,7 +79,7 @@ class GenerationSection(ConfigSection):
     @validates("tasks")
     @classmethod
     def _check_known(cls, tasks: dict[str, int | None]) -> dict[str, int | None]:
-        _check_names("task", list(tasks), GENERATION_TASKS)
+        check_names("task", list(tasks), GENERATION_TASKS)
         return tasks
 
 
@@ -122,6 +112,7 @@ class RunConfig(ConfigSection):
     variants: dict[Name, dict[str, Any]] = Field(
         description="Name -> method and its options; `dense` must be one of them"
     )
+    healing: HealingSection = Field(default_factory=HealingSection)
     perplexity: PerplexitySection = Field(default_factory=PerplexitySection)
     multiple_choice: dict[Name, TaskSuite] = Field(
         default_factory=dict, description="Suite name -> multiple-choice tasks"
@@ -178,6 +169,8 @@ def parse_method(key: str, options: dict[str, Any]) -> Method:
     check_known(f"config: {key}.method", name, sorted(methods()))
     assert isinstance(name, str)
     try:
+        healing_steps(options)
+        options = without_healing(options)
         if (budget := budget_of(options)) is not None:
             options = budget.replace_by_depth(options, PLACEHOLDER_DEPTH)
         return methods()[name].model_validate(options)
@@ -193,12 +186,3 @@ def search_name(options: dict[str, Any]) -> str | None:
     if search_key is None or budget is None:
         return search_key
     return f"{search_key}-{budget.tag}"
-
-
-def _check_names(what: str, names: list[str], known: dict[str, Any]) -> list[str]:
-    """The names. Raises ValueError where one is unknown or appears twice."""
-    for name in names:
-        check_known(what, name, sorted(known))
-    if len(set(names)) != len(names):
-        raise ValueError(f"{what} appears twice in {names}; name each once")
-    return names

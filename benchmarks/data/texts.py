@@ -13,11 +13,21 @@ from benchmarks.data.wheels import open_wheel
 from benchmarks.results.files import write_atomically
 from cqil.errors import check_known
 
+STORIES = 4
+"""Stories of a document."""
+
 
 def split_documents(text: str, split: str) -> list[str]:
-    """`doc-tags`: the bodies of <doc ...> blocks; `lines`: one document a line."""
+    """`doc-tags`: the bodies of <doc ...> blocks; `lines`: one document a line.
+
+    `stories`: four stories in a row, since one is shorter than a window.
+    """
     if split == "doc-tags":
         return [body.strip() for body in re.findall(r"<doc [^>]*>\n(.*?)</doc>", text, re.DOTALL)]
+    if split == "stories":
+        stories = [story.strip() for story in text.split("<|endoftext|>") if story.strip()]
+        groups = range(0, len(stories), STORIES)
+        return ["\n\n".join(stories[start : start + STORIES]) for start in groups]
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 

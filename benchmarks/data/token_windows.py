@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from benchmarks.data.texts import read_documents
@@ -51,36 +50,6 @@ def text_windows(
             )
         windows += of_text
     return windows
-
-
-def packed_windows(
-    tokenizer: PreTrainedTokenizerBase,
-    texts: list[Path],
-    part: str,
-    count: int,
-    window: int,
-    seed: int,
-) -> list[list[int]]:
-    """`count` windows of the documents of `part`, one after the other, with an end token between.
-
-    They are drawn with the seed from all windows of all texts. Raises ValueError where the texts
-    hold fewer.
-    """
-    between = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
-    windows: list[list[int]] = []
-    for path in texts:
-        tokens: list[int] = []
-        for row in read_documents(path, part):
-            tokens += [*tokenizer(row["text"])["input_ids"], *between]
-        windows += [tokens[i : i + window] for i in range(0, len(tokens) - window + 1, window)]
-    if len(windows) < count:
-        names = ", ".join(path.stem for path in texts)
-        raise ValueError(
-            f"tokens: {names} hold {len(windows) * window} {part} tokens in windows of {window}, "
-            f"{count * window} are needed; lower tokens, or give more text"
-        )
-    order = np.random.default_rng(seed).permutation(len(windows))
-    return [windows[index] for index in order[:count]]
 
 
 def _windows_of(

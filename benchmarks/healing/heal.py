@@ -1,123 +1,113 @@
-"""`python -m benchmarks heal`: a variant whose weights are refitted on calibration text.
-
-Each stage's weights are stored as they are found, so that a run that was interrupted resumes.
-"""
+"""`python -m benchmarks heal`: one step of healing makes a variant of a variant."""
 
 from __future__ import annotations
 
 import json
-import time
-from dataclasses import asdict
+import shutil
 from pathlib import Path
-from typing import Any
 
-import torch
-from safetensors.torch import load_file, save_file
-
-from benchmarks.data.token_windows import packed_windows
+from benchmarks.config.healing import AdapterOptions, HealingStep
+from benchmarks.healing.healing_text import HealingText
+from benchmarks.healing.job import HealingJob
+from benchmarks.healing.refit_step import refit_step
+from benchmarks.healing.training_step import start_accelerator, training_step
 from benchmarks.models.manifest import open_manifest
-from benchmarks.models.variants import read_variant
-from benchmarks.results.code_fingerprint import fingerprint
-from benchmarks.results.files import read_json, sha256_file, write_json, written_aside
-from benchmarks.results.hardware import hardware
+from benchmarks.models.variants import Variant, read_variant
+from benchmarks.results.files import read_json, write_json
 from benchmarks.runtime.device import Runtime
-from benchmarks.runtime.progress import Progress
 from cqil.checkpoint.tensor_reader import DTYPES
-from cqil.edits.digests import files_digest
-from cqil.edits.weight_edit import Refit
-from cqil.healing.refit import RefitOptions, check_plan, refit, refitted_stages
-from cqil.healing.stage_streams import StageFit
+from cqil.edits.adapter_file import adapter_files
+from cqil.edits.edited_weights import edited_weights
+from cqil.edits.released_adapters import adapter_edit
+from cqil.edits.weight_edit import Adapter, WeightEdit
+from cqil.healing.changed_stages import check_refittable
+from cqil.healing.refit_options import RefitOptions
+from cqil.healing.training_options import FullOptions, LoraOptions
 
 
 def heal(
-    variant_file: Path,
-    texts: list[Path],
-    tokens: int,
-    window: int,
-    options: RefitOptions,
-    runtime: Runtime,
-    out: Path,
+    variant_file: Path, step: HealingStep, text: HealingText, runtime: Runtime, out: Path
 ) -> None:
-    """Writes the manifest of the healed variant to `out`, and its weights beside it.
+    """Writes the manifest of the healed variant to `out`, and its weights to a folder beside it.
 
-    `tokens`: of all calibration texts together. Raises ValueError for a variant that has edits or a
-    plan that weights cannot heal, and where the texts hold fewer tokens.
+    What a step has done is kept while it runs, so that it goes on after an interruption. Raises
+    ValueError for a variant that the step cannot heal, and for text that does not suffice.
     """
     variant = read_variant(variant_file)
-    if variant.edits:
-        raise ValueError(f"variant: {variant_file} has edits already; heal one without")
-    check_plan(variant.plan)
-    checkpoint, start = open_manifest(variant.manifest), time.monotonic()
+    edit: WeightEdit | None
+    if isinstance(step, AdapterOptions):
+        edit = _copied(adapter_edit(step.adapter), out.with_suffix(""))
+    else:
+        progress = out.with_name(f".{out.stem}")
+        edit = _edit(variant, step, text, runtime, out.with_suffix(""), progress)
+    if edit is None:  # the first process writes
+        return
+    data = read_json(variant_file)
+    edits = [*data["edits"], edit.to_dict()]
+    write_json(out, data | {"variant": out.stem, "edits": edits})
+    if not isinstance(step, AdapterOptions):
+        shutil.rmtree(progress, ignore_errors=True)
+
+
+def _copied(adapter: Adapter, folder: Path) -> Adapter:
+    """The adapter in a folder beside the manifest, so that the variant keeps it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in adapter_files(Path(adapter.path)):
+        shutil.copyfile(file, folder / file.name)
+    return Adapter(str(folder), adapter.sha256, adapter.made)
+
+
+def _edit(
+    variant: Variant,
+    step: RefitOptions | LoraOptions | FullOptions,
+    text: HealingText,
+    runtime: Runtime,
+    folder: Path,
+    progress: Path,
+) -> WeightEdit | None:
+    """The edit that the step gives; None on all processes but the first."""
+    if variant.depth_rule is not None:
+        raise ValueError(
+            f"healed: {variant.name} gives each token its own depth, which {step.method} does not "
+            "know; heal a variant of one plan"
+        )
+    if isinstance(step, RefitOptions):
+        check_refittable(variant.plan)
+    checkpoint, device = open_manifest(variant.manifest), runtime.start()
+    window = text.section.window
     checkpoint.check_context(window, f"window: {window} tokens; lower it")
-    count = max(2, tokens // window)
-    windows = packed_windows(
-        checkpoint.tokenizer, texts, "calibration", count, window, runtime.seed
+    accelerator = None
+    if not isinstance(step, RefitOptions):
+        accelerator = start_accelerator(device, runtime.dtype)
+        device = str(accelerator.device)
+    held_out, training = text.windows(
+        checkpoint.tokenizer, step.tokens, runtime.seed, repeat=accelerator is not None
     )
-    device = runtime.start()
     dense = checkpoint.load_dense(DTYPES[runtime.dtype], device)
     request = {
         "model": variant.manifest["sha256"],
         "plan": variant.plan.to_dict(),
-        "texts": {path.stem: sha256_file(path) for path in texts},
-        "tokens": count * window,
+        "edits": [edit.to_dict() | {"made": None} for edit in variant.edits],
+        "data": training.digest,
         "window": window,
         "seed": runtime.seed,
         "dtype": runtime.dtype,
-        **asdict(options),
+        **step.model_dump(mode="json"),
     }
-    stages = _StageFiles(out.with_suffix(""), request | {"code": fingerprint(__name__)})
-    earlier = stages.read()
-    fits: list[StageFit] = []
-    total = len(refitted_stages(variant.plan, options.scope))
-    with Progress(f"refit {out.stem}", total, "stages") as progress:
-
-        def done(fit: StageFit) -> None:
-            if fit.stage not in earlier:
-                stages.write(fit)
-            fits.append(fit)
-            progress.update()
-
-        weights = refit(dense, variant.plan, torch.tensor(windows), options, done, earlier)
-    made = request | {
-        "method": "refit",
-        "ridges": {str(fit.stage): fit.ridge for fit in fits},
-        "left": {str(fit.stage): fit.left for fit in fits},
-        "seconds": round(time.monotonic() - start, 1),
-        "threads": runtime.threads,
-        "device": device,
-        "hardware": hardware().model_dump(),
-    }
-    file = out.with_suffix(".safetensors")
-    _save(weights, file)
-    edit = Refit(str(file), files_digest([file]), made)
-    data = read_json(variant_file) | {"variant": out.stem, "edits": [edit.to_dict()]}
-    write_json(out, data)
-
-
-def _save(weights: dict[str, torch.Tensor], file: Path) -> None:
-    with written_aside(file) as aside:
-        save_file({name: weight.cpu().contiguous() for name, weight in weights.items()}, aside)
-
-
-class _StageFiles:
-    """The weights of finished stages of one request; those of another are left alone."""
-
-    def __init__(self, folder: Path, request: dict[str, Any]) -> None:
-        self.folder, self.request = folder, json.loads(json.dumps(request))
-
-    def write(self, fit: StageFit) -> None:
-        file = self.folder / f"stage-{fit.stage}.safetensors"
-        _save(fit.weights, file)
-        # The record comes last: a stage without one is not finished.
-        record = {"request": self.request, "ridge": fit.ridge, "left": fit.left}
-        write_json(file.with_suffix(".json"), record)
-
-    def read(self) -> dict[int, StageFit]:
-        """Finished stages by number."""
-        fits = {}
-        for record_file in self.folder.glob("stage-*.json"):
-            record, stage = read_json(record_file), int(record_file.stem.removeprefix("stage-"))
-            if record["request"] == self.request:
-                weights = load_file(record_file.with_suffix(".safetensors"))
-                fits[stage] = StageFit(stage, weights, record["ridge"], record["left"])
-        return dict(sorted(fits.items()))
+    job = HealingJob(
+        name=folder.name,
+        base=variant.manifest["name"],
+        dense=dense,
+        plan=variant.plan,
+        edited=edited_weights(dense, variant.edits),
+        training=training,
+        held_out=held_out,
+        runtime=runtime,
+        folder=folder,
+        progress=progress,
+        request=json.loads(json.dumps(request)),
+    )
+    if isinstance(step, RefitOptions):
+        return refit_step(job, step)
+    assert accelerator is not None
+    return training_step(job, step, accelerator)

@@ -63,11 +63,12 @@ def write_variant(
     search: Path | None,
     out: Path,
     budget: dict[str, Any] | None = None,
+    healed: Path | None = None,
 ) -> LayerPlan:
     """Chooses the plan, and writes the variant's manifest: plan, model and evidence.
 
     `model`, `similarity` and `search` are JSON files. `budget` records the prediction behind a
-    depth that a latency budget chose.
+    depth that a latency budget chose. `healed`: manifest of the same plan, whose edits are taken.
     """
     method = parse_method(f"variants.{name}", options)
     manifest = read_manifest(model)
@@ -78,7 +79,10 @@ def write_variant(
         search_result=search_result,
     )
     plan = method.plan(evidence)
-    edits, schedule = method.merges(evidence), method.schedule(evidence)
+    edits: Edits = method.merges(evidence)
+    if healed is not None:
+        edits = _healed_edits(healed, plan)
+    schedule = method.schedule(evidence)
     early_exit = method.early_exit(evidence)
     data = {
         "variant": name,
@@ -100,6 +104,17 @@ def write_variant(
     }
     write_json(out, data)
     return plan
+
+
+def _healed_edits(healed: Path, plan: LayerPlan) -> Edits:
+    """Edits of a healed variant. Raises ValueError where it runs another plan."""
+    variant = read_variant(healed)
+    if variant.plan != plan:
+        raise ValueError(
+            f"healed: {healed} heals the plan {variant.plan.slug}, but this is {plan.slug}; heal "
+            "this one"
+        )
+    return variant.edits
 
 
 def read_variant(path: Path) -> Variant:

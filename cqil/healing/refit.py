@@ -14,33 +14,15 @@ Shape suffixes: B windows, T tokens of a window.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from transformers import LlamaForCausalLM
 
-from cqil.healing.stage_streams import Projection, StageFit, StageStreams
+from cqil.healing.changed_stages import check_refittable, depths_behind, stages_in_scope
+from cqil.healing.planned_weights import planned_with
+from cqil.healing.refit_options import RefitOptions
+from cqil.healing.stage_streams import StageFit, StageStreams
 from cqil.plan import LayerPlan
-from cqil.plan.stages import layer_of
-
-Scope = Literal["changed", "after"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class RefitOptions:
-    """What is refitted, and how."""
-
-    projections: tuple[Projection, ...] = ("o_proj", "down_proj")
-    """Solved for together in each stage."""
-    scope: Scope = "changed"
-    """`changed`: stages with a group or before removed layers; `after`: all from the first on."""
-    ridges: tuple[float, ...] = (0.03, 0.1, 0.3, 1.0)
-    """What is tried, as shares of the mean diagonal of the Gram matrix."""
-    held_out: float = 0.125
-    """Share of the windows that choose the ridge."""
-    batch: int = 8
-    """Windows that run at once."""
 
 
 def refit(
@@ -50,17 +32,20 @@ def refit(
     options: RefitOptions,
     done: Callable[[StageFit], object] = lambda fit: None,
     earlier: Mapping[int, StageFit] | None = None,
+    edited: Mapping[str, torch.Tensor] | None = None,
 ) -> dict[str, torch.Tensor]:
     """Name in the dense model -> its new weight; `dense` keeps its own.
 
     `tokens_BT`: calibration windows, the last of which choose the ridge. `done` is told of every
-    refitted stage; those in `earlier` are taken from there. Two streams of the windows and a Gram
+    refitted stage; those in `earlier` are taken from there. `edited`: weights that differ from the
+    dense model's before. Two streams of the windows and a Gram
     matrix are held. Raises ValueError for plans that weights alone cannot heal.
     """
-    check_plan(plan)
-    streams = StageStreams(dense, plan, tokens_BT, options.held_out, options.batch)
+    check_refittable(plan)
+    planned = planned_with(dense, plan, edited or {})
+    streams = StageStreams(dense, planned, tokens_BT, options.held_out, options.batch)
     weights: dict[str, torch.Tensor] = {}
-    refitted = refitted_stages(plan, options.scope)
+    refitted = stages_in_scope(plan, options.scope)
     for number, depth in enumerate(depths_behind(plan)):
         if number > max(refitted, default=-1):
             break  # nothing reads the streams behind the last refitted stage
@@ -74,32 +59,3 @@ def refit(
             done(fit)
         streams.advance_plan(number)
     return weights
-
-
-def check_plan(plan: LayerPlan) -> None:
-    """Raises ValueError for plans that weights alone cannot heal."""
-    if plan.prefill is not None:
-        raise ValueError(
-            "healed: refit changes weights for prompt and generated tokens alike, but the plan "
-            "skips layers for the latter alone; use lora"
-        )
-    if plan.ladder is not None:
-        raise ValueError("healed: refit knows no ladder; use lora")
-
-
-def depths_behind(plan: LayerPlan) -> list[int]:
-    """By stage: how many dense layers its output stands for, those removed behind it included."""
-    return [*(min(map(layer_of, stage)) for stage in plan.groups[1:]), plan.num_layers]
-
-
-def refitted_stages(plan: LayerPlan, scope: Scope) -> set[int]:
-    """Stages that are refitted."""
-    before = [0, *depths_behind(plan)]
-    changed = {
-        number
-        for number, stage in enumerate(plan.groups)
-        if stage != tuple(range(before[number], before[number + 1])) or len(stage) > 1
-    }
-    if scope == "changed" or not changed:
-        return changed
-    return set(range(min(changed), len(plan.groups)))

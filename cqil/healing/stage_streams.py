@@ -9,19 +9,18 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
 from transformers import LlamaForCausalLM
 
 from cqil.healing.least_squares import TokenSums, best_ridge
+from cqil.healing.refit_options import Projection
 from cqil.modeling import PlannedLlamaForCausalLM
 from cqil.modeling.layer_inputs import layer_inputs
-from cqil.plan import LayerPlan
 from cqil.plan.stages import has_attention, has_mlp, layer_of
 
-Projection = Literal["down_proj", "o_proj"]
 PARTS = {"down_proj": "mlp.down_proj", "o_proj": "self_attn.o_proj"}
 """Projection -> its place in a layer."""
 STEPS = (0.5, 0.25)
@@ -58,14 +57,13 @@ class StageStreams:
     def __init__(
         self,
         dense: LlamaForCausalLM,
-        plan: LayerPlan,
+        planned: PlannedLlamaForCausalLM,
         tokens_BT: torch.Tensor,
         held_out: float,
         batch: int,
     ) -> None:
         """`held_out`: share of the windows, the last ones, that choose ridges."""
-        self.dense, self.plan = dense, plan
-        self.planned = PlannedLlamaForCausalLM.from_dense(dense, plan)
+        self.dense, self.planned, self.plan = dense, planned, planned.plan
         self.stages = self.planned.model.decode_stages
         self.dense_BTH = dense.model.embed_tokens(tokens_BT.to(dense.device))
         self.plan_BTH = self.dense_BTH.clone()

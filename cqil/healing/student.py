@@ -15,13 +15,13 @@ from peft import LoraConfig, inject_adapter_in_model
 from torch import nn
 from transformers import LlamaForCausalLM
 
-from cqil.healing.refit import refitted_stages
+from cqil.healing.changed_stages import changed_stages
+from cqil.healing.planned_weights import LAYERS, name_in_dense, planned_with, replace_parameter
 from cqil.healing.training_options import FullOptions, LoraOptions
 from cqil.modeling import PlannedLlamaForCausalLM
+from cqil.modeling.precision import at_least_float32
 from cqil.plan import LayerPlan
 from cqil.plan.stages import attention_layers, layer_of, mlp_layers
-
-LAYERS = "model.layers."
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Student:
 
     def dense_names(self) -> dict[str, str]:
         """Name of each trained parameter in the planned model -> that in the dense model."""
-        return {name: _with_number(name, self.plan.stored_layers) for name in self.trained}
+        return {name: name_in_dense(name, self.plan) for name in self.trained}
 
 
 def lora_student(
@@ -47,11 +47,11 @@ def lora_student(
     edited: Mapping[str, torch.Tensor],
     options: LoraOptions,
 ) -> Student:
-    """LoRA beside the linear layers that the plan runs; it changes nothing before the first step.
+    """LoRA, in float32, beside the linear layers that the plan runs; before a step it is zero.
 
     `edited`: name in the dense model -> the weight that takes its place in the student alone.
     """
-    model = _planned(dense, plan, edited)
+    model = planned_with(dense, plan, edited)
     config = LoraConfig(
         r=options.rank,
         lora_alpha=options.alpha,  # type: ignore[arg-type]
@@ -64,8 +64,10 @@ def lora_student(
     trained = {
         name: parameter
         for name, parameter in model.named_parameters()
-        if parameter.requires_grad and _with_number(name, plan.stored_layers).startswith(runs)
+        if parameter.requires_grad and name_in_dense(name, plan).startswith(runs)
     }
+    for parameter in trained.values():
+        parameter.data = at_least_float32(parameter.data)
     return _only_trained(model, trained)
 
 
@@ -76,32 +78,13 @@ def full_student(
     options: FullOptions,
 ) -> Student:
     """Every weight of the layers that the plan runs; copies of these alone are held, in float32."""
-    model = _planned(dense, plan, edited)
+    model = planned_with(dense, plan, edited)
     runs, trained = _runs(plan), {}
     for name, parameter in list(model.named_parameters()):
-        if _with_number(name, plan.stored_layers).startswith(runs):
-            wide = torch.promote_types(parameter.dtype, torch.float32)
-            trained[name] = _replace(model, name, parameter.detach().to(wide, copy=True))
+        if name_in_dense(name, plan).startswith(runs):
+            copy = at_least_float32(parameter.detach().clone())
+            trained[name] = replace_parameter(model, name, copy)
     return _only_trained(model, trained)
-
-
-def _planned(
-    dense: LlamaForCausalLM, plan: LayerPlan, edited: Mapping[str, torch.Tensor]
-) -> PlannedLlamaForCausalLM:
-    model = PlannedLlamaForCausalLM.from_dense(dense, plan)
-    for name, parameter in list(model.named_parameters()):
-        dense_name = _with_number(name, plan.stored_layers)
-        if dense_name in edited:
-            _replace(model, name, edited[dense_name].to(parameter))
-    return model
-
-
-def _replace(model: nn.Module, name: str, weight: torch.Tensor) -> nn.Parameter:
-    """A new parameter, so that the dense model, which shares the old one, stays as it is."""
-    place, _, own_name = name.rpartition(".")
-    parameter = nn.Parameter(weight)
-    setattr(model.get_submodule(place), own_name, parameter)
-    return parameter
 
 
 def _only_trained(model: PlannedLlamaForCausalLM, trained: dict[str, nn.Parameter]) -> Student:
@@ -115,8 +98,9 @@ def _only_trained(model: PlannedLlamaForCausalLM, trained: dict[str, nn.Paramete
 def _layers(plan: LayerPlan, options: LoraOptions) -> list[int]:
     if options.layers == "all":
         return list(plan.stored_layers)
-    stages = refitted_stages(plan, "changed")
-    return sorted({layer_of(member) for stage in stages for member in plan.groups[stage]})
+    return sorted(
+        {layer_of(member) for stage in changed_stages(plan) for member in plan.groups[stage]}
+    )
 
 
 def _runs(plan: LayerPlan) -> tuple[str, ...]:
@@ -125,11 +109,3 @@ def _runs(plan: LayerPlan) -> tuple[str, ...]:
     attention = product(attention_layers(members), ("self_attn", "input_layernorm"))
     mlp = product(mlp_layers(members), ("mlp", "post_attention_layernorm"))
     return tuple(f"{LAYERS}{layer}.{part}." for layer, part in chain(attention, mlp))
-
-
-def _with_number(name: str, stored_layers: tuple[int, ...]) -> str:
-    """The name in the dense model of a planned model's parameter."""
-    if not name.startswith(LAYERS):
-        return name
-    number, rest = name.removeprefix(LAYERS).split(".", 1)
-    return f"{LAYERS}{stored_layers[int(number)]}.{rest}"

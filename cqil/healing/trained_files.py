@@ -9,7 +9,8 @@ from peft import LoraConfig
 from safetensors.torch import save_file
 
 from cqil.edits.adapter_file import CONFIG, WEIGHTS
-from cqil.healing.student import LAYERS, Student
+from cqil.healing.planned_weights import LAYERS
+from cqil.healing.student import Student
 from cqil.healing.training_options import LoraOptions
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator
@@ -24,8 +25,12 @@ from cqil.healing.training_options import TrainingOptions
 from cqil.healing.training_state import TrainingCheckpoint, TrainingPoint
 from cqil.healing.window_states import cross_entropy, scored_positions, window_states
 
-Windows = Sequence[Sequence[int]]
-"""Token ids [T] of each window."""
+
+class Windows(Protocol):
+    """Token ids [T] of numbered windows."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, number: int, /) -> Any: ...
 
 
 class TrainingError(ValueError):

@@ -29,12 +29,14 @@ def window_states(
     those that are kept, over the prompt's keys and values; the prompt's last state predicts the
     first of the others (arXiv 2404.06954, released training code).
     """
-    run = model.model
-    if model.plan.prefill is None:
-        return run(tokens_BT, use_cache=False).last_hidden_state
-    cache = DynamicCache(config=model.config)
-    before_BTH = run(tokens_BT[:, :prompt], past_key_values=cache, phase="prefill")
-    after_BTH = run(tokens_BT[:, prompt:], past_key_values=cache, phase="decode")
+    run, half = model.model, model.lm_head.weight.dtype == torch.bfloat16
+    # What is trained is float32 whatever the other weights are.
+    with torch.autocast(tokens_BT.device.type, torch.bfloat16, enabled=half):
+        if model.plan.prefill is None:
+            return run(tokens_BT, use_cache=False).last_hidden_state
+        cache = DynamicCache(config=model.config)
+        before_BTH = run(tokens_BT[:, :prompt], past_key_values=cache, phase="prefill")
+        after_BTH = run(tokens_BT[:, prompt:], past_key_values=cache, phase="decode")
     return torch.cat([before_BTH.last_hidden_state[:, -1:], after_BTH.last_hidden_state], 1)
 
 

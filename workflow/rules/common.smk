@@ -12,6 +12,12 @@ from benchmarks.config.generation_tasks import (
     FileDataset,
     check_task_files,
 )
+from benchmarks.config.healing import (
+    AdapterOptions,
+    healing_name,
+    healing_steps,
+    without_healing,
+)
 from benchmarks.config.run_config import parse_config, parse_method, search_name
 from benchmarks.latency.backends import backend_kinds
 from benchmarks.results.code_fingerprint import fingerprint
@@ -27,9 +33,17 @@ except ValueError as error:
 
 WHEELS = {wheel_file(name): name for name in ASSETS["wheels"]}
 VARIANTS = {name: parse_method(name, options) for name, options in RUN.variants.items()}
+# Options that choose the plan; what heals its weights is apart.
+OPTIONS = {name: without_healing(options) for name, options in RUN.variants.items()}
 # Variants whose searches have one key share the outcome; any of them can run it.
 SEARCHES = {
-    key: name for name, options in RUN.variants.items() if (key := search_name(options))
+    key: name for name, options in OPTIONS.items() if (key := search_name(options))
+}
+# A variant is healed step by step. Variants whose first steps are the same share their outcome.
+HEALINGS = {
+    healing_name(options, done): (name, done)
+    for name, options in RUN.variants.items()
+    for done in range(1, len(healing_steps(options)) + 1)
 }
 RESULTS = f"results/{RUN.name}"
 TASKS = "resources/tasks"
@@ -64,6 +78,7 @@ wildcard_constraints:
     suite="|".join(map(re.escape, RUN.multiple_choice)) or "none",
     task="|".join(map(re.escape, GENERATION_TASKS)),
     search="|".join(map(re.escape, SEARCHES)) or "none",
+    healing="|".join(map(re.escape, HEALINGS)) or "none",
 
 
 def wheel_of(asset):
@@ -111,11 +126,35 @@ def evidence(wildcards):
     files = {}
     if method.needs_similarity:
         files["similarity"] = f"{RESULTS}/similarity.json"
-    if key := search_name(RUN.variants[wildcards.variant]):
+    options = OPTIONS[wildcards.variant]
+    if key := search_name(options):
         files["search"] = f"{RESULTS}/search/{key}.json"
     if method.input_files:
         files["files"] = list(method.input_files)
-    return files | probe_file(RUN.variants[wildcards.variant])
+    return files | probe_file(options)
+
+
+def last_healing(wildcards):
+    """The healed manifest whose weights a variant takes, if it is healed."""
+    options = RUN.variants[wildcards.variant]
+    steps = len(healing_steps(options))
+    if not steps or wildcards.state == "unhealed":
+        return {}
+    return {"healed": f"{RESULTS}/healing/{healing_name(options, steps)}.json"}
+
+
+def healing_step(wildcards):
+    """The step that a healing ends with."""
+    name, done = HEALINGS[wildcards.healing]
+    return healing_steps(RUN.variants[name])[done - 1]
+
+
+def before_healing(wildcards):
+    """The manifest that a step heals: the plan's, or the one that the step before it gave."""
+    name, done = HEALINGS[wildcards.healing]
+    if done == 1:
+        return f"{RESULTS}/unhealed/{name}.json"
+    return f"{RESULTS}/healing/{healing_name(RUN.variants[name], done - 1)}.json"
 
 
 def budget_modules(options):

@@ -26,7 +26,7 @@ rule similarity:
 
 rule search:
     input:
-        unpack(lambda wildcards: probe_file(RUN.variants[SEARCHES[wildcards.search]])),
+        unpack(lambda wildcards: probe_file(OPTIONS[SEARCHES[wildcards.search]])),
         model=f"{MODEL}/manifest.json",
         texts=texts(RUN.calibration),
     output:
@@ -42,10 +42,10 @@ rule search:
         code=lambda wildcards: fingerprint(
             "benchmarks.search.calibration",
             type(VARIANTS[SEARCHES[wildcards.search]]).__module__,
-            *budget_modules(RUN.variants[SEARCHES[wildcards.search]]),
+            *budget_modules(OPTIONS[SEARCHES[wildcards.search]]),
         ),
         options=lambda wildcards: shlex.quote(
-            json.dumps(RUN.variants[SEARCHES[wildcards.search]])
+            json.dumps(OPTIONS[SEARCHES[wildcards.search]])
         ),
         texts=lambda wildcards, input: repeated("text", input.texts),
         settings=f"--grid {RUN.search.grid} --documents {RUN.search.documents} "
@@ -60,11 +60,14 @@ rule search:
 rule variant:
     input:
         unpack(evidence),
+        unpack(last_healing),
         model=f"{MODEL}/manifest.json",
     output:
-        f"{RESULTS}/variants/{{variant}}.json",
+        f"{RESULTS}/{{state}}/{{variant}}.json",
     log:
-        f"{RESULTS}/logs/variant/{{variant}}.log",
+        f"{RESULTS}/logs/{{state}}/{{variant}}.log",
+    wildcard_constraints:
+        state="variants|unhealed",
     conda:
         "../../environment.yml"
     params:
@@ -72,13 +75,12 @@ rule variant:
         code=lambda wildcards: fingerprint(
             "benchmarks.models.variants",
             type(VARIANTS[wildcards.variant]).__module__,
-            *budget_modules(RUN.variants[wildcards.variant]),
+            *budget_modules(OPTIONS[wildcards.variant]),
         ),
-        options=lambda wildcards: shlex.quote(
-            json.dumps(RUN.variants[wildcards.variant])
-        ),
+        options=lambda wildcards: shlex.quote(json.dumps(OPTIONS[wildcards.variant])),
         evidence=lambda wildcards, input: " ".join(
-            optional(name, input.get(name)) for name in ("similarity", "search")
+            optional(name, input.get(name))
+            for name in ("similarity", "search", "healed")
         ),
     shell:
         "python -m benchmarks variant {wildcards.variant:q} --options {params.options} "

@@ -8,10 +8,14 @@ from project import ROOT
 from pydantic import BaseModel
 
 from baselines.registry import methods
+from benchmarks.config.healing import STEPS
 from benchmarks.config.run_config import RunConfig, TaskSuite, parse_config
 
 README = (ROOT / "config" / "README.md").read_text()
-CONFIGURATIONS = {"default", "smoke", "full", "llama", "rules", "bypass", "skipping", "wmt"}
+CONFIGURATIONS = {"default", "smoke", "full", "llama", "rules", "bypass", "skipping", "wmt"} | {
+    "heal",
+    "released-adapters",
+}
 
 
 def key_paths(model, prefix=""):
@@ -45,6 +49,12 @@ def test_every_key_is_explained(key):
 @pytest.mark.parametrize("name", sorted(methods().keys() - {"dense"}))
 def test_every_method_and_option_is_explained(name):
     keys = [f"method: {name}", *methods()[name].model_fields]
+    assert not [key for key in keys if not in_backticks(key)]
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_every_step_of_healing_is_explained(name):
+    keys = [f"method: {name}", *STEPS[name].model_fields]
     assert not [key for key in keys if not in_backticks(key)]
 
 

@@ -46,6 +46,11 @@ def test_lines_become_documents():
     assert split_documents(" one \n\n \ntwo\n", "lines") == ["one", "two"]
 
 
+def test_four_stories_are_a_document():
+    text = "\n<|endoftext|>\n".join("ABCDE") + "<|endoftext|>\n"
+    assert split_documents(text, "stories") == ["A\n\nB\n\nC\n\nD", "E"]
+
+
 def test_every_distinct_document_is_on_one_side(wheel, tmp_path):
     write_text("tiny", wheel, tmp_path / "tiny.jsonl")
     sides = [read_documents(tmp_path / "tiny.jsonl", p) for p in ("calibration", "evaluation")]

@@ -4,47 +4,63 @@ import json
 
 import pytest
 import torch
-from measurements import CPU, WINDOW
+from measurements import CPU, DOCUMENTS, WINDOW
 from tiny_models import tokens_of
 from transformers import AutoModelForCausalLM
 
 import cqil.modeling  # noqa: F401, Transformers then loads planned folders
 from benchmarks.accuracy.perplexity import measure_perplexity
 from benchmarks.accuracy.text_generation import load_variant_engine
+from benchmarks.config.healing import HealingSection, parse_step
+from benchmarks.healing import refit_step, training_step
 from benchmarks.healing.heal import heal
+from benchmarks.healing.healing_text import HealingText
 from benchmarks.models.load_model import load_planned
 from benchmarks.models.variants import read_variant, write_variant
 from cqil.cli.app import app as cqil_app
 from cqil.cli.run_app import run_app
-from cqil.healing.refit import RefitOptions
 
 PAIRS = {"method": "uniform", "group_size": 2, "start": 1, "end": 3, "bypass": 1}
+SKIP = {"method": "unified", "rule": "even", "depth": 2}
+DECAY = {"method": "skipdecode", "max_depth": 4, "min_depth": 2, "tokens": 4}
+REFIT = {"method": "refit", "tokens": 32, "ridges": [1e-3], "held_out": 0.5}
+SMALL = {"tokens": 96, "step_tokens": 32, "learning_rate": 1e-2}
+LORA = {"method": "lora", "rank": 2, "alpha": 4, **SMALL}
+FULL = {"method": "full", **SMALL}
+DATA = HealingSection(window=WINDOW, held_out=1)
 
 
 @pytest.fixture
 def unhealed(manifest, tmp_path):
-    (tmp_path / "model.json").write_text(manifest.read_text())
     write_variant("pairs", PAIRS, manifest, None, None, tmp_path / "pairs.json")
     return tmp_path / "pairs.json"
 
 
-def healed(unhealed, text, options=RefitOptions(), tokens=48):  # noqa: B008, frozen
-    out = unhealed.with_name("healed.json")
-    heal(unhealed, [text], tokens, WINDOW, options, CPU, out)
+def healed(before, text, step, name="healed", **section):
+    out = before.with_name(f"{name}.json")
+    data = HealingText(DATA.model_copy(update=section), [text], [text])
+    heal(before, parse_step(step), data, CPU, out)
     return out
 
 
-def test_every_path_reads_the_healed_weights(unhealed, text, tmp_path, monkeypatch):
-    variant = read_variant(healed(unhealed, text, RefitOptions(ridges=(1e-3,), held_out=0.5)))
-    before = read_variant(unhealed)
+@torch.inference_mode()
+def logits(variant, ids_BT):
+    return load_planned(variant, "cpu", "float32")(ids_BT).logits
+
+
+@pytest.mark.parametrize("step", [REFIT, LORA, FULL], ids=lambda step: step["method"])
+def test_every_path_reads_the_healed_weights(step, unhealed, text, tmp_path, monkeypatch):
+    variant, before = read_variant(healed(unhealed, text, step)), read_variant(unhealed)
     assert (variant.name, variant.plan) == ("healed", before.plan)
     (edit,) = variant.edits
-    assert (edit.made["method"], edit.made["tokens"]) == ("refit", 48)
+    made = edit.made
+    assert (made["method"], made["window"]) == (step["method"], WINDOW)
+    assert [made["course"][place]["tokens"] for place in (0, -1)] == [0, step["tokens"]]
+    assert made["course"][-1]["held_out"] > 0
+    assert made["dense_held_out"] > 0
     ids_BT = tokens_of(2, 6)
-    with torch.inference_mode():
-        expected = load_planned(variant, "cpu", "float32")(ids_BT).logits
-        unchanged = load_planned(before, "cpu", "float32")(ids_BT).logits
-    assert edit.made["ridges"] == {"1": None} or not torch.equal(expected, unchanged)
+    expected = logits(variant, ids_BT)
+    assert not torch.equal(expected, logits(before, ids_BT)) or made["stage_ridges"] == {"1": None}
     engine = load_variant_engine(variant, "cpu", "float32")
     found = engine.prefill(ids_BT, max_tokens=7)
     torch.testing.assert_close(found, expected[:, -1], rtol=1e-4, atol=1e-5)
@@ -60,31 +76,83 @@ def test_every_path_reads_the_healed_weights(unhealed, text, tmp_path, monkeypat
     assert result.edits == [json.loads(json.dumps(edit.to_dict()))]
 
 
-def test_a_run_that_was_interrupted_goes_on(unhealed, text):
-    first = healed(unhealed, text)
-    weights = first.with_suffix(".safetensors").read_bytes()
-    stages = sorted(first.with_suffix("").glob("stage-*.safetensors"))
-    assert [stage.name for stage in stages] == ["stage-1.safetensors"]
-    first.unlink()
-    assert healed(unhealed, text).with_suffix(".safetensors").read_bytes() == weights
+def test_steps_go_on_from_those_before(unhealed, text):
+    first = healed(unhealed, text, REFIT, "first")
+    second = read_variant(healed(first, text, LORA, "second"))
+    assert [edit.kind for edit in second.edits] == ["refit", "adapter"]
+    third = read_variant(healed(first, text, LORA | {"tokens": 0}, "third"))
+    ids_BT = tokens_of(2, 6)
+    assert torch.equal(logits(third, ids_BT), logits(read_variant(first), ids_BT))
+
+
+def test_a_healed_plan_may_skip(unhealed, manifest, text):
+    write_variant("skip", SKIP, manifest, None, None, unhealed)
+    variant = read_variant(healed(unhealed, text, LORA))
+    losses = [point["loss"] for point in variant.edits[0].made["course"][1:]]
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("step", [REFIT, LORA], ids=lambda step: step["method"])
+def test_an_interrupted_step_goes_on(step, unhealed, text, monkeypatch):
+    unbroken = healed(unhealed, text, step, "unbroken")
+    monkeypatch.setattr(training_step, "KEEP_S", 0)
+    monkeypatch.setattr(training_step, "MEASURED", 3)
+    kept = []
+
+    def interrupted(original):
+        def write(self, *arguments, **options):
+            original(self, *arguments, **options)
+            kept.append(arguments)
+            raise KeyboardInterrupt
+
+        return write
+
+    room = refit_step._StageFiles if step is REFIT else training_step._Checkpoints
+    with monkeypatch.context() as patch:
+        patch.setattr(room, "write", interrupted(room.write))
+        with pytest.raises(KeyboardInterrupt):
+            healed(unhealed, text, step, "broken")
+    assert unhealed.with_name(".broken").is_dir()
+    resumed = healed(unhealed, text, step, "broken")
+    assert not unhealed.with_name(".broken").exists()
+    assert len(kept) == 1
+    ids_BT = tokens_of(2, 6)
+    found, expected = (logits(read_variant(file), ids_BT) for file in (resumed, unbroken))
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("options", "line"),
+    ("options", "step", "section", "line"),
     [
-        ({"method": "unified", "rule": "even", "depth": 2}, r"healed: refit changes weights for"),
-        (None, r"variant: [^\n]* has edits already"),
+        (SKIP, REFIT, {}, r"healed: refit changes weights for"),
+        (DECAY, LORA, {}, r"healed: pairs gives each token its own depth"),
+        (PAIRS, REFIT | {"tokens": 10**6}, {}, r"tokens: [^\n]* are needed; lower tokens"),
+        (PAIRS, LORA, {"window": 10**5}, r"window: 100000 tokens; lower it"),
     ],
 )
-def test_what_refit_cannot_heal_is_one_line(unhealed, manifest, text, options, line):
-    if options is None:
-        unhealed = healed(unhealed, text)
-    else:
-        write_variant("skip", options, manifest, None, None, unhealed)
+def test_what_cannot_be_healed_is_one_line(options, step, section, line, unhealed, manifest, text):
+    write_variant("pairs", options, manifest, None, None, unhealed)
     with pytest.raises(ValueError, match=rf"\A{line}[^\n]*\Z"):
-        healed(unhealed, text)
+        healed(unhealed, text, step, **section)
 
 
-def test_more_tokens_than_there_are(unhealed, text):
-    with pytest.raises(ValueError, match=r"\Atokens: [^\n]* are needed; lower tokens[^\n]*\Z"):
-        healed(unhealed, text, tokens=10**6)
+def test_text_that_is_scored_is_refused(unhealed, text, tmp_path):
+    """A row without a part belongs to both."""
+    file = tmp_path / "both.jsonl"
+    document = " ".join(DOCUMENTS["evaluation"] * 3)
+    file.write_text(json.dumps({"text": document}) + "\n")
+    with pytest.raises(ValueError, match=r"\Adata: \d+ training windows share [^\n]*both[^\n]*\Z"):
+        healed(unhealed, file, LORA | {"tokens": 96}, window=80)
+
+
+def test_half_precision_trains_in_float32(unhealed, text):
+    from dataclasses import replace
+
+    data = HealingText(DATA, [text], [text])
+    for step in (LORA, FULL):
+        out = unhealed.with_name("half.json")
+        heal(unhealed, parse_step(step), data, replace(CPU, dtype="bfloat16"), out)
+        course = read_variant(out).edits[0].made["course"]
+        assert course[-1]["loss"] < course[1]["loss"]
+    with pytest.raises(ValueError, match=r"\Adtype: float16 loses gradients; [^\n]*\Z"):
+        heal(unhealed, parse_step(LORA), data, replace(CPU, dtype="float16"), out)

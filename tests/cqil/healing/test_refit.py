@@ -10,8 +10,10 @@ from strategies import examples
 from tiny_models import Shape, tiny_dense, tokens_of
 
 from cqil import LayerPlan, dense_plan, kept_layers_plan, uniform_plan
+from cqil.healing.changed_stages import depths_behind, stages_in_scope
 from cqil.healing.least_squares import TokenSums, best_ridge
-from cqil.healing.refit import RefitOptions, depths_behind, refit, refitted_stages
+from cqil.healing.refit import refit
+from cqil.healing.refit_options import RefitOptions
 from cqil.modeling import PlannedLlamaForCausalLM
 
 pytestmark = pytest.mark.usefixtures("full_float64")
@@ -24,7 +26,7 @@ PLANS = {
     "removed": kept_layers_plan(6, [0, 1, 4]),
     "halves": LayerPlan(num_layers=4, groups=[[0], ["1.attn", "1.mlp"], ["2.mlp"], [3]]),
 }
-DOWN = RefitOptions(ridges=(1e-6,), projections=("down_proj",), batch=7)
+DOWN = RefitOptions(tokens=1, ridges=(1e-6,), projections=("down_proj",), batch=7)
 
 
 def healed(plan, weights):
@@ -83,7 +85,9 @@ def test_the_ridge_that_serves_unseen_tokens_is_chosen():
 def test_healed_plans_come_nearer_to_dense(name, scope, projections):
     plan, dense = PLANS[name], tiny_dense(PLANS[name].num_layers)
     before = {key: weight.clone() for key, weight in dense.state_dict().items()}
-    options = RefitOptions(ridges=(1e-4, 1e-2, 1.0), projections=projections, scope=scope, batch=7)
+    options = RefitOptions(
+        tokens=1, ridges=(1e-4, 1e-2, 1.0), projections=projections, scope=scope, batch=7
+    )
     weights = refit(dense, plan, WINDOWS, options)
     assert all(torch.equal(weight, before[key]) for key, weight in dense.state_dict().items())
     assert weights
@@ -112,10 +116,22 @@ def test_stages_of_one_layer_solve_what_they_miss_directly():
 
 
 def test_an_infinite_ridge_changes_nothing():
-    options = RefitOptions(ridges=())
+    options = RefitOptions(tokens=1, ridges=())
     dense = tiny_dense(6)
     for key, weight in refit(dense, PLANS["pairs"], WINDOWS, options).items():
         assert torch.equal(weight, dense.state_dict()[key])
+
+
+def test_an_edited_plan_is_refitted_from_there():
+    """Towards the dense model as it is, and only what is not right yet changes."""
+    plan, dense = PLANS["pairs"], tiny_dense(6)
+    name = "model.layers.2.mlp.down_proj.weight"
+    edited = {name: 1.5 * dense.state_dict()[name]}
+    weights = refit(dense, plan, WINDOWS, DOWN, edited=edited)
+    worse = missed(healed(plan, edited), dense)
+    assert missed(healed(plan, edited | weights), dense) < worse
+    kept = RefitOptions(tokens=1, ridges=())
+    assert torch.equal(refit(dense, plan, WINDOWS, kept, edited=edited)[name], edited[name])
 
 
 def test_a_dense_plan_has_nothing_to_heal():
@@ -125,7 +141,7 @@ def test_a_dense_plan_has_nothing_to_heal():
 @pytest.mark.parametrize("projections", [("o_proj", "down_proj"), ("down_proj",)])
 def test_a_resumed_run_is_the_unbroken_one(projections):
     plan, fits = PLANS["removed"], {}
-    options = RefitOptions(ridges=(1e-4,), scope="after", projections=projections)
+    options = RefitOptions(tokens=1, ridges=(1e-4,), scope="after", projections=projections)
 
     def keep(fit):
         fits[fit.stage] = fit
@@ -141,9 +157,9 @@ def test_a_resumed_run_is_the_unbroken_one(projections):
 
 def test_which_stages_are_refitted():
     assert depths_behind(PLANS["removed"]) == [1, 4, 6]
-    assert refitted_stages(PLANS["removed"], "changed") == {1, 2}
-    assert refitted_stages(PLANS["pairs"], "changed") == {1, 2}
-    assert refitted_stages(PLANS["pairs"], "after") == {1, 2, 3}
+    assert stages_in_scope(PLANS["removed"], "changed") == {1, 2}
+    assert stages_in_scope(PLANS["pairs"], "changed") == {1, 2}
+    assert stages_in_scope(PLANS["pairs"], "after") == {1, 2, 3}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,77 @@
+"""What a step of healing works on, and the edit that it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import LlamaForCausalLM
+
+from benchmarks.data.training_windows import TrainingWindows
+from benchmarks.results.hardware import hardware
+from benchmarks.runtime.device import Runtime
+from cqil.edits.digests import files_digest
+from cqil.edits.weight_edit import Adapter, Refit
+from cqil.healing.training_state import TrainingPoint
+from cqil.healing.window_states import cross_entropy
+from cqil.modeling import PlannedLlamaForCausalLM
+from cqil.plan import LayerPlan, dense_plan
+
+
+@dataclass(frozen=True)
+class HealingJob:
+    """A plan over weights, and the text that heals it."""
+
+    name: str
+    base: str
+    """Name of the dense model."""
+    dense: LlamaForCausalLM
+    plan: LayerPlan
+    edited: Mapping[str, torch.Tensor]
+    """Weights that differ from the dense model's before the step."""
+    training: TrainingWindows
+    held_out: TrainingWindows
+    runtime: Runtime
+    folder: Path
+    """Where the weights go."""
+    progress: Path
+    """Folder of what is kept until the step is done, so that it can go on."""
+    request: dict[str, Any]
+    """All that decides what the step gives; what was kept of another request is left alone."""
+
+    def held_out_loss(self, model: PlannedLlamaForCausalLM) -> float:
+        """Cross-entropy of the held-out windows, in nats."""
+        batches = (torch.from_numpy(window)[None].to(model.device) for window in self.held_out)
+        total, count = cross_entropy(model, batches, self.training.window // 2)
+        return total / count
+
+    def dense_loss(self) -> float:
+        """That of the dense model."""
+        plan = dense_plan(self.plan.num_layers)
+        return self.held_out_loss(PlannedLlamaForCausalLM.from_dense(self.dense, plan))
+
+    def edit(
+        self,
+        kind: type[Refit] | type[Adapter],
+        path: Path,
+        files: Sequence[Path],
+        course: Sequence[TrainingPoint],
+        **found: Any,
+    ) -> Refit | Adapter:
+        """The edit of weights that were written, with how they were made."""
+        made = {
+            **self.request,
+            "tokens": course[-1].tokens,
+            "windows": len(self.training),
+            "seconds": course[-1].seconds,
+            "dense_held_out": self.dense_loss(),
+            "course": [asdict(point) for point in course],
+            "device": str(self.dense.device),
+            "threads": self.runtime.threads,
+            "hardware": hardware().model_dump(),
+            **found,
+        }
+        return kind(str(path), files_digest(files), made)
