@@ -19,7 +19,7 @@ from cqil.checkpoint.tensor_reader import DTYPES
 from cqil.edits.adapter_file import adapter_files
 from cqil.edits.edited_weights import edited_weights
 from cqil.edits.released_adapters import adapter_edit
-from cqil.edits.weight_edit import Adapter, WeightEdit
+from cqil.edits.weight_edit import Adapter, FileEdit, WeightEdit
 from cqil.healing.changed_stages import check_refittable
 from cqil.healing.refit_options import RefitOptions
 from cqil.healing.training_options import FullOptions, LoraOptions
@@ -81,7 +81,11 @@ def _edit(
         accelerator = start_accelerator(device, runtime.dtype)
         device = str(accelerator.device)
     held_out, training = text.windows(
-        checkpoint.tokenizer, step.tokens, runtime.seed, repeat=accelerator is not None
+        checkpoint.tokenizer,
+        step.tokens,
+        runtime.seed,
+        used=_used_windows(variant),
+        repeat=accelerator is not None,
     )
     dense = checkpoint.load_dense(DTYPES[runtime.dtype], device)
     request = {
@@ -111,3 +115,9 @@ def _edit(
         return refit_step(job, step)
     assert accelerator is not None
     return training_step(job, step, accelerator)
+
+
+def _used_windows(variant: Variant) -> int:
+    """Training windows of the steps before."""
+    healed = [edit for edit in variant.edits if isinstance(edit, FileEdit)]
+    return sum(edit.made.get("windows", 0) for edit in healed)

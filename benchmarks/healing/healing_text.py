@@ -17,6 +17,9 @@ from benchmarks.data.training_windows import (
     text_training_windows,
 )
 
+MIN_WINDOWS = 2
+"""Refit solves on some of its windows and chooses on the others."""
+
 
 @dataclass(frozen=True)
 class HealingText:
@@ -29,12 +32,19 @@ class HealingText:
     """Texts whose evaluation documents must not be among the training windows."""
 
     def windows(
-        self, tokenizer: PreTrainedTokenizerBase, tokens: int, seed: int, *, repeat: bool
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        tokens: int,
+        seed: int,
+        *,
+        used: int = 0,
+        repeat: bool = False,
     ) -> tuple[TrainingWindows, TrainingWindows]:
         """Windows that measure, which are equal for all budgets, and those of `tokens` tokens.
 
-        Where the text holds fewer, `repeat` takes all; else ValueError is raised, as it is where
-        the text holds evaluated documents.
+        `used`: windows of earlier steps, which are left out: what has been fitted to them no longer
+        shows there what is wrong. Where the text holds fewer tokens, `repeat` takes all; else
+        ValueError is raised, as it is where the text holds evaluated documents.
         """
         section = self.section
         if section.dataset is None:
@@ -44,10 +54,12 @@ class HealingText:
                 tokenizer, section.dataset, section.split, section.window, seed
             )
         held_out = windows.taken(0, section.held_out)
-        count = max(1, tokens // section.window)
+        first, count = section.held_out + used, max(MIN_WINDOWS, tokens // section.window)
         if repeat:
-            count = max(1, min(count, len(windows) - section.held_out))
-        training = windows.taken(section.held_out, count)
+            if first >= len(windows):  # all are used up
+                first = section.held_out
+            count = max(1, min(count, len(windows) - first))
+        training = windows.taken(first, count)
         check_disjoint(training, *self._evaluated(tokenizer))
         return held_out, training
 

@@ -77,9 +77,10 @@ def test_every_path_reads_the_healed_weights(step, unhealed, text, tmp_path, mon
 
 
 def test_steps_go_on_from_those_before(unhealed, text):
-    first = healed(unhealed, text, REFIT, "first")
-    second = read_variant(healed(first, text, LORA, "second"))
+    first = healed(unhealed, text, REFIT | {"tokens": 16}, "first", window=8)
+    second = read_variant(healed(first, text, LORA, "second", window=8))
     assert [edit.kind for edit in second.edits] == ["refit", "adapter"]
+    assert [edit.made["windows"] for edit in second.edits] == [2, 3]
     third = read_variant(healed(first, text, LORA | {"tokens": 0}, "third"))
     ids_BT = tokens_of(2, 6)
     assert torch.equal(logits(third, ids_BT), logits(read_variant(first), ids_BT))
