@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
 from benchmarks.config.sections import ConfigSection, Count
 from benchmarks.config.texts_section import TextsSection
@@ -44,17 +44,11 @@ class HealingSection(TextsSection):
     window: int = Field(default=512, ge=16, description="Tokens of a window; windows are packed")
     dataset: str | None = Field(
         default=None,
-        description="In place of texts: a tokenised `datasets` folder, or a hub set by name",
+        description="Read in place of texts: a tokenised `datasets` folder, or a hub set by name",
     )
     split: str = Field(default="train", description="Of the dataset")
     held_out: Count = Field(default=16, description="Windows that measure and are not trained on")
     processes: Count = Field(default=1, description="Devices that train together")
-
-    @model_validator(mode="after")
-    def _one_source(self) -> HealingSection:
-        if self.dataset is not None and "texts" in self.model_fields_set:
-            raise ValueError("dataset: given beside texts; give one of them")
-        return self
 
 
 def healing_steps(options: dict[str, Any]) -> tuple[HealingStep, ...]:

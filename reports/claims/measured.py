@@ -10,6 +10,7 @@ from benchmarks.results.statistics import Estimate
 from reports.claims.evidence import ClaimEvidence
 from reports.claims.registry import Claim, Quantity
 from reports.claims.verdicts import Finding, Verdict, not_tested
+from reports.data.healing import ForeignAdapter
 from reports.data.number_format import percent, with_interval
 from reports.data.results import ENGINE
 from reports.estimates.quality import bootstrap_of
@@ -24,16 +25,18 @@ def accuracy(
     splits: Mapping[str, str],
     documents: Mapping[str, int],
     harness: str,
+    adapter: str | None = None,
 ) -> Finding:
     """Accuracy of a plan by task, length-normalised where the task has that.
 
     `tasks` maps names of the claim's values to tasks; `splits` and `documents` say which rows of
     each the publication scored, and how many; `harness` is its version of lm-eval. Other rows are
-    another experiment, and so is another minor version, which moves averages by points.
+    another experiment, and so is another minor version, which moves averages by points. `adapter`
+    names the released adapter that heals the plan.
     """
-    variant = _variant_of_plan(evidence, model, slug)
+    variant = _variant_of_plan(evidence, model, slug, adapter)
     if variant is None:
-        return _other_model(evidence, model, slug)
+        return _other_model(evidence, model, f"{slug} with {adapter}" if adapter else slug)
     table = evidence.estimates.accuracies
     rows = table[table["variant"] == variant].set_index("task")
     if missing := [task for task in tasks.values() if task not in rows.index]:
@@ -113,12 +116,18 @@ def _scored_split(task: str) -> str:
     return "test" if "test" in splits else next(iter(splits))
 
 
-def _variant_of_plan(evidence: ClaimEvidence, model: str, slug: str) -> str | None:
-    """Name of the variant that runs the plan; None where the results are of another model."""
+def _variant_of_plan(
+    evidence: ClaimEvidence, model: str, slug: str, adapter: str | None = None
+) -> str | None:
+    """Name of the variant that runs the plan, healed by nothing but the released adapter.
+
+    None where the results are of another model, or hold no such variant.
+    """
     if model not in (evidence.results.model.name, evidence.results.config.get("model_identity")):
         return None
     variants = evidence.results.variants.values()
-    return next((variant.name for variant in variants if variant.plan.slug == slug), None)
+    adapters = [] if adapter is None else [ForeignAdapter(method="adapter", source=adapter)]
+    return next((v.name for v in variants if v.plan.slug == slug and v.healing == adapters), None)
 
 
 def _other_model(evidence: ClaimEvidence, model: str, slug: str) -> Finding:

@@ -1,4 +1,7 @@
-"""Checks of a direction in quality, on the model of the results; intervals are paired."""
+"""Checks of a direction in quality, on the model of the results; intervals are paired.
+
+Healed variants are left out: the claims are of plans with the model's own weights.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from reports.claims.verdicts import Comparison, Finding, Verdict, judge_directio
 from reports.data import number_format
 from reports.data.labels import bypass_mode
 from reports.data.results import ReportedVariant, StartLoss, StartSearch
-from reports.estimates.comparisons import scored_variants
+from reports.estimates.comparisons import scored_unhealed
 from reports.estimates.quality import MEAN, perplexity_ratio
 
 VariantPairs = Sequence[tuple[ReportedVariant, ReportedVariant]]
@@ -37,7 +40,7 @@ def grouping_beats_removal(evidence: ClaimEvidence, claim: Claim, method: str) -
 
 def bypass(evidence: ClaimEvidence, claim: Claim, mode: str, against: str, expect: str) -> Finding:
     """Perplexity of groups with one bypass over the same groups with another bypass, or none."""
-    scored = scored_variants(evidence.results)
+    scored = scored_unhealed(evidence.results)
     pairs = [
         (variant, other)
         for variant in scored
@@ -52,7 +55,7 @@ def bypass(evidence: ClaimEvidence, claim: Claim, mode: str, against: str, expec
 
 def better_rule(evidence: ClaimEvidence, claim: Claim, better: str, worse: str) -> Finding:
     """Perplexity of one removal rule over another at each depth that has both."""
-    scored = scored_variants(evidence.results)
+    scored = scored_unhealed(evidence.results)
     pairs = [
         (worse_variant, better_variant)
         for better_variant in scored
@@ -67,7 +70,7 @@ def better_rule(evidence: ClaimEvidence, claim: Claim, better: str, worse: str) 
 
 def laco_rules(evidence: ClaimEvidence, claim: Claim) -> Finding:
     """Whether LaCo's two rules give models of different perplexity at one depth."""
-    laco = [variant for variant in scored_variants(evidence.results) if variant.method == "laco"]
+    laco = [variant for variant in scored_unhealed(evidence.results) if variant.method == "laco"]
     rules = [(variant, variant.options.get("rule", "paper")) for variant in laco]
     ratios = {
         f"{notebook.name} / {paper.name}": perplexity_ratio(
@@ -91,7 +94,7 @@ def collapses(
     """Whether the whole interval of perplexity is at least `factor` times that of dense."""
     variants = [
         variant
-        for variant in scored_variants(evidence.results)
+        for variant in scored_unhealed(evidence.results)
         if variant.method == method and variant.options.get("speedup") == speedup
     ]
     comparisons = []
@@ -112,7 +115,7 @@ def keeps_accuracy(
     mean = table[table["task"] == MEAN].set_index("variant")
     names = [
         variant.name
-        for variant in evidence.results.variants.values()
+        for variant in evidence.results.unhealed
         if variant.method == method and variant.plan.ideal_speedup <= speedup
         if variant.name in mean.index and REFERENCE in mean.index
     ]

@@ -1,4 +1,7 @@
-"""Checks of a direction in time, on the machine of the results; rounds are paired."""
+"""Checks of a direction in time, on the machine of the results; rounds are paired.
+
+Healed variants are left out: they run the plans of unhealed ones.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ TRANSFORMERS = "transformers"
 def realised_below_requested(evidence: ClaimEvidence, claim: Claim, method: str) -> Finding:
     """Speed-up of decoding on one device, against the speed-up that the options ask for."""
     names, comparisons = [], []
-    for variant in evidence.results.variants.values():
+    for variant in evidence.results.unhealed:
         if variant.method != method:
             continue
         requested = float(variant.options.get("speedup") or variant.plan.ideal_speedup)
@@ -69,7 +72,7 @@ def _grouped_variants(
         for record in results.latency_records
         if record.backend.name == backend
     }
-    for variant in results.variants.values():
+    for variant in results.unhealed:
         layout = layouts.get(variant.name)
         if (
             layout
@@ -88,7 +91,7 @@ def slow_base_inflates(evidence: ClaimEvidence, claim: Claim, method: str) -> Fi
         return not_tested("latencies of dense by engine and by generate of Transformers")
     names = [
         variant.name
-        for variant in evidence.results.variants.values()
+        for variant in evidence.results.unhealed
         if variant.method == method and bypass_mode(variant) == "none"
         if (variant.name, ENGINE) in rounds
     ]

@@ -1,7 +1,10 @@
-"""Names of families and bypasses as readers see them."""
+"""Names of families, bypasses and ways to heal as readers see them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from reports.data.healing import HealingStep
 from reports.data.results import ReportedVariant
 
 FAMILIES = {
@@ -12,6 +15,8 @@ FAMILIES = {
     "skipping": "Skipping",
     "given": "Given plan",
 }
+WAYS = {"refit": "refit", "lora": "LoRA", "full": "full training", "adapter": "adapter of others"}
+"""Method of a healing step -> its name."""
 NO_ACCURACY = "no accuracy"
 """Stands beside the time of a variant whose quality was not measured."""
 
@@ -29,3 +34,8 @@ def bypass_mode(variant: ReportedVariant) -> str:
     if plan.bypass == 0:
         return "none"
     return plan.bypass_target + (f" d={plan.bypass}" if plan.bypass > 1 else "")
+
+
+def healing_way(steps: Sequence[HealingStep]) -> str:
+    """`refit, then LoRA`"""
+    return ", then ".join(WAYS[step.method] for step in steps)

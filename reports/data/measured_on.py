@@ -5,20 +5,47 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from benchmarks.results.result_schema import LatencyResult, Result
+from benchmarks.results.schema_parts import Provenance
 from cqil.engine.options import PROCESS_GROUP_BACKENDS
+from reports.data.healing import HealedHere
 from reports.data.results import Results
 
 
 def machine(record: Result) -> str:
     """What one result was measured on."""
-    provenance, hardware = record.provenance, record.provenance.hardware
-    chips = ", ".join([hardware.cpu, *hardware.accelerators])
     ranks = record.backend.ranks if isinstance(record, LatencyResult) else 1
-    of_each = f"{ranks} ranks of " if ranks > 1 else ""
+    return _machine(record.provenance, f"{ranks} ranks of " if ranks > 1 else "")
+
+
+def _machine(ran_on: Provenance | HealedHere, of_each: str = "") -> str:
+    hardware = ran_on.hardware
+    chips = ", ".join([hardware.cpu, *hardware.accelerators])
     return (
-        f"{chips}; device {provenance.device}, {of_each}{provenance.threads} of {hardware.cores} "
-        f"threads, {provenance.dtype}"
+        f"{chips}; device {ran_on.device}, {of_each}{ran_on.threads} of {hardware.cores} "
+        f"threads, {ran_on.dtype}"
     )
+
+
+def healing_machines(results: Results) -> str:
+    """What the healed variants were healed on, with their names where it differs."""
+    names_by_machine: dict[str, list[str]] = {}
+    for variant in results.healed:
+        for step in variant.healing:
+            if isinstance(step, HealedHere):
+                names = names_by_machine.setdefault(_healing_machine(results, step), [])
+                names.append(variant.name)
+    if len(names_by_machine) < 2:
+        return next(iter(names_by_machine), "")
+    return "; ".join(
+        f"{machine} ({', '.join(dict.fromkeys(names))})"
+        for machine, names in names_by_machine.items()
+    )
+
+
+def _healing_machine(results: Results, step: HealedHere) -> str:
+    """Trainings run on all devices of the configuration, refits on one."""
+    processes = results.config["healing"]["processes"] if step.method != "refit" else 1
+    return _machine(step, f"{processes} processes of " if processes > 1 else "")
 
 
 def machines(results: Results) -> list[str]:
@@ -27,6 +54,12 @@ def machines(results: Results) -> list[str]:
     for record in results.measured:
         kinds_by_machine.setdefault(machine(record), set()).add(record.kind.replace("_", " "))
     return [f"{', '.join(sorted(kinds))}: {name}" for name, kinds in kinds_by_machine.items()]
+
+
+def scoring_machines(results: Results) -> str:
+    """What perplexities and accuracies were measured on."""
+    scored = (r for r in results.measured if r.kind in ("perplexity", "multiple_choice"))
+    return "; ".join(dict.fromkeys(map(machine, scored))) or "nothing"
 
 
 def latency_machine(results: Results) -> str:

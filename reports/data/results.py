@@ -18,6 +18,7 @@ from benchmarks.results.statistics import phase_times
 from cqil.methods.evidence import LayerSimilarity
 from cqil.methods.method import Look
 from cqil.plan import LayerPlan
+from reports.data.healing import HealingStep
 
 ENGINE = "engine"
 """The backend of the engine on one device in eager mode."""
@@ -46,6 +47,13 @@ class ReportedVariant:
     """The result of its search, where the method has one."""
     edits: list[dict[str, Any]] = field(default_factory=list)
     """Changes of the model's weights."""
+    healing: list[HealingStep] = field(default_factory=list)
+    """Those of the changes that heal, in their order."""
+
+    @property
+    def is_healed(self) -> bool:
+        """Whether its weights were fitted to its plan."""
+        return bool(self.healing)
 
     @property
     def depth(self) -> float:
@@ -106,6 +114,16 @@ class Results:
     def config(self) -> dict[str, Any]:
         """The configuration of the run."""
         return self.run.config
+
+    @property
+    def unhealed(self) -> list[ReportedVariant]:
+        """Variants with the model's own weights; comparisons of plans are theirs alone."""
+        return [variant for variant in self.variants.values() if not variant.is_healed]
+
+    @property
+    def healed(self) -> list[ReportedVariant]:
+        """Variants whose weights were fitted to their plan."""
+        return [variant for variant in self.variants.values() if variant.is_healed]
 
     @property
     def backends(self) -> dict[str, BackendRecord]:

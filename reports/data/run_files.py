@@ -19,6 +19,7 @@ from cqil.errors import one_line
 from cqil.methods.evidence import LayerSimilarity
 from cqil.methods.method import Look
 from cqil.plan import LayerPlan
+from reports.data.healing import healing_steps
 from reports.data.results import ReportedVariant, StartSearch
 
 AGAIN = "run the workflow again"
@@ -111,4 +112,5 @@ class _VariantManifest(BaseModel):
 
 def _reported_variant(name: str, manifest: _VariantManifest) -> ReportedVariant:
     fields = {key: getattr(manifest, key) for key in _VariantManifest.model_fields}
-    return ReportedVariant(name=name, **fields | {"plan": LayerPlan.from_dict(manifest.plan)})
+    fields |= {"plan": LayerPlan.from_dict(manifest.plan), "healing": healing_steps(manifest.edits)}
+    return ReportedVariant(name=name, **fields)

@@ -1,4 +1,4 @@
-"""The two questions of the suite, answered by paired intervals.
+"""The two questions of the suite, answered by paired intervals of unhealed variants.
 
 Does grouping beat removal at the same depth? And what does a bypass do to the same groups?
 """
@@ -28,20 +28,20 @@ LOSS_COLUMNS = ["variant_summed", "other_summed", "variant_excess", "other_exces
 """Costs that the search of `dynamic` sums for a plan, and the measured loss above dense."""
 
 
-def scored_variants(results: Results) -> list[ReportedVariant]:
-    """Variants that have a perplexity."""
+def scored_unhealed(results: Results) -> list[ReportedVariant]:
+    """Unhealed variants that have a perplexity."""
     names = set(results.perplexity["variant"])
-    return [variant for variant in results.variants.values() if variant.name in names]
+    return [variant for variant in results.unhealed if variant.name in names]
 
 
 def removal_at_same_depth(results: Results) -> pd.DataFrame:
     """Every removal against every plain grouped plan of its depth; ratios above 1 favour groups."""
-    scored = scored_variants(results)
+    scored = scored_unhealed(results)
     rows = [
         _removal_row(results, grouped.plan.depth, grouped.name, removal.name)
         for grouped in scored
         for removal in scored
-        if _is_plain_group(grouped) and removal.family == "removal"
+        if is_plain_group(grouped) and removal.family == "removal"
         if removal.plan.depth == grouped.plan.depth
     ]
     return pd.DataFrame(rows, columns=REMOVAL_COLUMNS)
@@ -49,11 +49,11 @@ def removal_at_same_depth(results: Results) -> pd.DataFrame:
 
 def best_of_each_depth(results: Results) -> pd.DataFrame:
     """The best plain grouped plan against the best removal; rows as of `removal_at_same_depth`."""
-    scored = scored_variants(results)
+    scored = scored_unhealed(results)
     rows = []
     for depth in sorted({variant.plan.depth for variant in scored}, reverse=True):
         of_depth = [variant for variant in scored if variant.plan.depth == depth]
-        grouped = [variant.name for variant in of_depth if _is_plain_group(variant)]
+        grouped = [variant.name for variant in of_depth if is_plain_group(variant)]
         removal = [variant.name for variant in of_depth if variant.family == "removal"]
         if grouped and removal:
             best_grouped, best_removal = _best(results, grouped), _best(results, removal)
@@ -67,7 +67,8 @@ def _removal_row(results: Results, depth: float, grouped: str, removal: str) -> 
     return names | {"ratio": ratio, "verdict": ratio.verdict(1)}
 
 
-def _is_plain_group(variant: ReportedVariant) -> bool:
+def is_plain_group(variant: ReportedVariant) -> bool:
+    """Whether it runs groups without a bypass."""
     return variant.family == "cqil" and bypass_mode(variant) == "none"
 
 
@@ -81,7 +82,7 @@ def searched_against_others(results: Results) -> pd.DataFrame:
     Beside what was measured stands what the search predicted: in nats, of both plans, NaN where it
     is not known.
     """
-    scored = scored_variants(results)
+    scored = scored_unhealed(results)
     rows: list[tuple[object, ...]] = []
     for variant in scored:
         if variant.method != "dynamic":
@@ -125,7 +126,7 @@ def bypass_modes(results: Results) -> pd.DataFrame:
 
     Plans without bypass are listed too; groups that were measured in one mode only are left out.
     """
-    scored = [variant for variant in scored_variants(results) if variant.family == "cqil"]
+    scored = [variant for variant in scored_unhealed(results) if variant.family == "cqil"]
     # Of several rules that chose the same groups, the first stands for them.
     plain = {v.plan.groups: v.name for v in reversed(scored) if bypass_mode(v) == "none"}
     rows = []

@@ -7,7 +7,7 @@ from functools import cached_property
 import pandas as pd
 
 from reports.data.results import Results
-from reports.estimates import comparisons, latency, quality
+from reports.estimates import comparisons, healed_pairs, latency, quality, recovery
 from reports.estimates.quality_cost import QualityCost, quality_costs
 
 
@@ -61,3 +61,18 @@ class Estimates:
     def searched(self) -> pd.DataFrame:
         """`comparisons.searched_against_others`."""
         return comparisons.searched_against_others(self.results)
+
+    @cached_property
+    def recoveries(self) -> pd.DataFrame:
+        """`recovery.recoveries`."""
+        return recovery.recoveries(self.results, self.accuracies)
+
+    @cached_property
+    def healed_removal(self) -> pd.DataFrame:
+        """`healed_pairs.healed_removal_at_same_depth`."""
+        return healed_pairs.healed_removal_at_same_depth(self.results)
+
+    @cached_property
+    def ways(self) -> pd.DataFrame:
+        """`healed_pairs.ways_at_equal_plan`."""
+        return healed_pairs.ways_at_equal_plan(self.results)

@@ -6,7 +6,7 @@ import math
 
 import pandas as pd
 
-from reports.data.results import Results
+from reports.data.results import Results, plan_of
 from reports.estimates.quality import over_all_texts
 
 COLUMNS = ["variant", "backend", "latency", "resources", "quality"]
@@ -19,14 +19,17 @@ def pareto_points(
 
     `latency` is time, `resources` is time by ranks, `quality` is perplexity, NaN where it was not
     measured. Backends that run dense only are left out: they are other programs, not variants. So
-    are variants that were timed at another depth than they were scored at.
+    are variants that were timed at another depth than they were scored at, and healed variants.
     """
     ratios = over_all_texts(perplexities, "ratio")
     qualities = {variant: ratio.value for variant, ratio in ratios.items()}
+    unhealed = {variant.name for variant in results.unhealed}
     rows = []
     for row in latencies[latencies["phase"] == "decode"].to_dict("records"):
         backend = results.backends[row["backend"]]
-        if not backend.dense_only and results.timed_as_scored(row["variant"]):
+        if backend.dense_only or plan_of(row["variant"]) not in unhealed:
+            continue
+        if results.timed_as_scored(row["variant"]):
             time = row["ratio"].value
             quality = qualities.get(row["variant"], math.nan)
             rows.append((row["variant"], row["backend"], time, time * backend.ranks, quality))

@@ -26,6 +26,8 @@ from reports.estimates.rows import by_variant
 ALL = "all texts"
 MEAN = "mean over tasks"
 NATS_PER_BIT = np.log(2)
+Texts = str | Sequence[str]
+"""ALL, one text, or several that count together."""
 
 
 def bootstrap_of(results: Results) -> Bootstrap:
@@ -43,32 +45,32 @@ def perplexities(results: Results) -> pd.DataFrame:
 
 
 def _text_row(results: Results, variant: str, text: str) -> dict[str, Any]:
-    strata = _strata(results, variant, text)
-    nats = sum(windows.nll.sum() for windows in strata)
-    num_bytes = sum(windows.bytes.sum() for windows in strata)
+    scored = strata(results, variant, text)
+    nats = sum(windows.nll.sum() for windows in scored)
+    num_bytes = sum(windows.bytes.sum() for windows in scored)
     return {
         "variant": variant,
         "text": text,
-        "windows": sum(len(windows.tokens) for windows in strata),
-        "tokens": int(sum(windows.tokens.sum() for windows in strata)),
+        "windows": sum(len(windows.tokens) for windows in scored),
+        "tokens": int(sum(windows.tokens.sum() for windows in scored)),
         "perplexity": perplexity(results, variant, text),
         "bits_per_byte": nats / NATS_PER_BIT / num_bytes,
         "ratio": perplexity_ratio(results, variant, REFERENCE, text),
     }
 
 
-def perplexity(results: Results, variant: str, text: str = ALL) -> Estimate:
+def perplexity(results: Results, variant: str, texts: Texts = ALL) -> Estimate:
     """exp of the mean negative log-likelihood of a token."""
-    strata = _strata(results, variant, text)
-    nll, tokens = [windows.nll for windows in strata], [windows.tokens for windows in strata]
+    scored = strata(results, variant, texts)
+    nll, tokens = [windows.nll for windows in scored], [windows.tokens for windows in scored]
     return exp_estimate(bootstrap_of(results).ratio_of_sums(nll, tokens))
 
 
 def perplexity_value(results: Results, variant: str) -> float:
     """Perplexity over all texts, without an interval."""
-    strata = _strata(results, variant, ALL)
-    nats = sum(windows.nll.sum() for windows in strata)
-    tokens = sum(windows.tokens.sum() for windows in strata)
+    scored = strata(results, variant, ALL)
+    nats = sum(windows.nll.sum() for windows in scored)
+    tokens = sum(windows.tokens.sum() for windows in scored)
     return exp_estimate(Estimate(nats / tokens)).value
 
 
@@ -76,10 +78,9 @@ def perplexity_ratio(results: Results, variant: str, other: str, text: str = ALL
     """Perplexity of a variant over that of another, paired over the same windows."""
     if other not in results.windows:
         return NO_ESTIMATE
-    strata = _strata(results, variant, text)
-    others = _strata(results, other, text)
-    tokens = [windows.tokens for windows in strata]
-    nll = [a.nll - b.nll for a, b in zip(strata, others, strict=True)]
+    scored, others = strata(results, variant, text), strata(results, other, text)
+    tokens = [windows.tokens for windows in scored]
+    nll = [a.nll - b.nll for a, b in zip(scored, others, strict=True)]
     return exp_estimate(bootstrap_of(results).ratio_of_sums(nll, tokens))
 
 
@@ -94,10 +95,12 @@ def mean_accuracies(accuracies: pd.DataFrame) -> dict[str, Estimate]:
     return {name: share.map(lambda share: 100 * share) for name, share in shares.items()}
 
 
-def _strata(results: Results, variant: str, text: str) -> list[ScoredWindows]:
+def strata(results: Results, variant: str, texts: Texts) -> list[ScoredWindows]:
     """The variant's windows, a stratum a text: windows are drawn within their text."""
     by_text = results.windows[variant]
-    return list(by_text.values()) if text == ALL else [by_text[text]]
+    if texts == ALL:
+        return list(by_text.values())
+    return [by_text[text] for text in ([texts] if isinstance(texts, str) else texts)]
 
 
 def accuracies(results: Results) -> pd.DataFrame:
@@ -106,9 +109,7 @@ def accuracies(results: Results) -> pd.DataFrame:
     `headline` is acc_norm where the task has it; one task weighs as much as another in the mean.
     A variant that lacks a task has no mean.
     """
-    samples = results.multiple_choice
-    headline = samples["acc_norm"].fillna(samples["acc"]).astype(float)
-    samples = samples.assign(headline=headline)
+    samples = headline_samples(results)
     tasks = list(samples["task"].unique())
     parts = dict(tuple(samples.groupby(["variant", "task"], sort=False)))
     rows = []
@@ -123,6 +124,13 @@ def accuracies(results: Results) -> pd.DataFrame:
             parts_of_variant, parts_of_dense = list(by_task.values()), list(dense.values())
             rows.append(_mean_row(results, variant, parts_of_variant, parts_of_dense))
     return pd.DataFrame(rows, columns=list(_EMPTY_ROW))
+
+
+def headline_samples(results: Results) -> pd.DataFrame:
+    """Scored documents with `headline`: acc_norm where the task has it, acc elsewhere."""
+    samples = results.multiple_choice
+    headline = samples["acc_norm"].fillna(samples["acc"]).astype(float)
+    return samples.assign(headline=headline)
 
 
 _EMPTY_ROW: dict[str, Any] = {
@@ -159,7 +167,7 @@ def _task_row(
         "acc_norm_se": standard_error(acc_norm),
         "headline": bootstrap_of(results).mean_of_means([headline]),
         "headline_se": standard_error(headline),
-        "difference": _difference(results, [documents], [dense]),
+        "difference": paired_difference(results, [documents], [dense]),
         **_discordant(variant, documents, dense),
         "one_token": documents["one_token"].mean(),
         "chance": documents["chance"].mean(),
@@ -194,21 +202,21 @@ def _mean_row(
         "documents": sum(map(len, tasks)),
         "headline": bootstrap_of(results).mean_of_means(headlines),
         "headline_se": float(np.sqrt(np.sum(np.square(errors))) / len(tasks)),
-        "difference": _difference(results, tasks, dense),
+        "difference": paired_difference(results, tasks, dense),
         "one_token": np.mean([documents["one_token"].mean() for documents in tasks]),
         "chance": np.mean([documents["chance"].mean() for documents in tasks]),
     }
 
 
-def _difference(
-    results: Results, tasks: Sequence[pd.DataFrame], dense: Sequence[pd.DataFrame | None]
+def paired_difference(
+    results: Results, tasks: Sequence[pd.DataFrame], others: Sequence[pd.DataFrame | None]
 ) -> Estimate:
-    """In percentage points, document by document; none where dense lacks a task."""
-    strata = [
-        100 * (documents["headline"].to_numpy() - of_dense["headline"].to_numpy())
-        for documents, of_dense in zip(tasks, dense, strict=True)
-        if of_dense is not None
+    """In percentage points, document by document; none where the other lacks a task."""
+    differences = [
+        100 * (documents["headline"].to_numpy() - other["headline"].to_numpy())
+        for documents, other in zip(tasks, others, strict=True)
+        if other is not None
     ]
-    if len(strata) < len(tasks):
+    if len(differences) < len(tasks):
         return NO_ESTIMATE
-    return bootstrap_of(results).mean_of_means(strata)
+    return bootstrap_of(results).mean_of_means(differences)

@@ -23,12 +23,12 @@ def rule_of(variant: ReportedVariant) -> str:
 
 
 def rule_curves(results: Results) -> dict[str, Curves]:
-    """Family -> its rules that were measured at two depths or more.
+    """Family -> its rules that were measured at two depths or more, all unhealed.
 
     Of variants that differ in the seed alone, the first one stands on the curve.
     """
     curves: dict[str, Curves] = defaultdict(lambda: defaultdict(dict))
-    for variant in results.variants.values():
+    for variant in results.unhealed:
         if variant.family != "dense":
             curves[variant.family][rule_of(variant)].setdefault(variant.depth, variant.name)
     drawn = {

@@ -18,6 +18,16 @@ from reports.figures.style import INK, backend_line, family_colour, variant_styl
 MARKER_WIDTH, CHARACTER_WIDTH = 0.3, 0.055
 """Inches that a marker with its spaces, and a character, take in a legend."""
 
+RING: dict[str, Any] = {
+    "color": INK,
+    "marker": "o",
+    "markersize": 9.5,
+    "markeredgewidth": 0.6,
+    "fillstyle": "none",
+    "linestyle": "none",
+}
+"""Around the marker of a healed variant, which otherwise looks like its twin."""
+
 
 def values(estimates: Sequence[Estimate]) -> list[float]:
     """The value of each estimate, without its interval."""
@@ -49,9 +59,13 @@ def by_family(variants: Iterable[ReportedVariant]) -> list[ReportedVariant]:
 
 
 def variant_entries(variants: Iterable[ReportedVariant]) -> list[Line2D]:
-    """One entry for all variants that look the same."""
-    styles = {style.label: style for style in map(variant_style, by_family(variants))}
-    return [entry(label, **style.line()) for label, style in styles.items()]
+    """One entry for all variants that look the same, and one for the ring of healed variants."""
+    drawn = by_family(variants)
+    styles = {style.label: style for style in map(variant_style, drawn)}
+    entries = [entry(label, **style.line()) for label, style in styles.items()]
+    if any(variant.is_healed for variant in drawn):
+        entries.append(entry("healed", **RING))
+    return entries
 
 
 def family_entries(variants: Iterable[ReportedVariant]) -> list[Line2D]:

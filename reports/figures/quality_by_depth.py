@@ -17,6 +17,7 @@ from reports.data.number_format import significant
 from reports.data.results import ReportedVariant, Results
 from reports.estimates.quality import MEAN, mean_accuracies, over_all_texts
 from reports.figures.elements import (
+    RING,
     by_family,
     error_bars,
     fitting_columns,
@@ -112,6 +113,8 @@ def _draw_variants(
             _draw_arrow(axes, (position, limit), estimate.value, style.colour, next(heights))
         else:
             in_range.setdefault(style, []).append((position, estimate))
+            if variant.is_healed:
+                axes.plot(position, estimate.value, **RING)
     for style, points in in_range.items():
         of_style = [estimate for _, estimate in points]
         positions = [position for position, _ in points]

@@ -14,6 +14,7 @@ from reports.data.results import Results
 from reports.estimates.latency import decode_ratios
 from reports.estimates.quality import mean_accuracies, over_all_texts
 from reports.figures.elements import (
+    RING,
     error_bars,
     fitting_columns,
     readable_log,
@@ -96,6 +97,8 @@ def _draw_panel(
         if name in qualities:
             style = variant_style(results.variants[name])
             names_by_style.setdefault(style, []).append(name)
+            if results.variants[name].is_healed:
+                axes.plot(times[name].value, qualities[name].value, **RING)
     for style, names in names_by_style.items():
         time, quality = [times[name] for name in names], [qualities[name] for name in names]
         axes.errorbar(

@@ -47,10 +47,10 @@ def speed_by_group_size(results: Results, latencies: pd.DataFrame) -> Figure | N
 
 
 def _plain_plans(results: Results) -> dict[str, LayerPlan]:
-    """Dense and the grouped plans without bypass, by variant."""
+    """Dense and the unhealed grouped plans without bypass, by variant."""
     return {
-        name: variant.plan
-        for name, variant in results.variants.items()
+        variant.name: variant.plan
+        for variant in results.unhealed
         if variant.family == "dense"
         or (variant.family == "cqil" and bypass_mode(variant) == "none")
     }

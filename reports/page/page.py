@@ -50,7 +50,7 @@ class Report:
             results=self.results,
             headline=[
                 *summary.headline(self.results, self.estimates.perplexities),
-                *summary.accuracy_range(self.estimates.accuracies),
+                *summary.accuracy_range(self.results, self.estimates.accuracies),
             ],
             sections=self.sections,
             findings=[finding for section in self.sections for finding in section.findings],

@@ -19,6 +19,7 @@ from reports.page.sections import (
     projection,
     provenance,
     quality,
+    recovery,
     rules,
     searches,
     similarity,
@@ -27,6 +28,7 @@ from reports.page.sections import (
 
 SECTIONS: list[Callable[[Results, Estimates], PageSection | None]] = [
     quality.section,
+    recovery.section,
     rules.section,
     variants.section,
     generation.section,

@@ -37,13 +37,16 @@ def headline(results: Results, perplexities: pd.DataFrame) -> Iterator[str]:
     dense = with_interval(pooled.loc[REFERENCE, "perplexity"])
     yield f"At full depth {model} has perplexity {dense}."
     if best := _best_by_depth(results, pooled):
-        yield f"The lowest perplexity at each smaller depth: {'; '.join(best)}."
+        unhealed = " without healing" if results.healed else ""
+        yield f"The lowest perplexity at each smaller depth{unhealed}: {'; '.join(best)}."
 
 
 def _best_by_depth(results: Results, pooled: pd.DataFrame) -> list[str]:
     names_by_depth: dict[float, list[str]] = {}
     for name in pooled.index.drop(REFERENCE):
-        names_by_depth.setdefault(results.variants[name].depth, []).append(name)
+        variant = results.variants[name]
+        if not variant.is_healed:
+            names_by_depth.setdefault(variant.depth, []).append(name)
     phrases = []
     for depth, names in sorted(names_by_depth.items(), reverse=True):
         best = min(names, key=lambda name: pooled.loc[name, "perplexity"].value)
@@ -54,17 +57,19 @@ def _best_by_depth(results: Results, pooled: pd.DataFrame) -> list[str]:
     return phrases
 
 
-def accuracy_range(accuracies: pd.DataFrame) -> Iterator[str]:
-    """Dense, guessing, and the range of all others; one sentence, or none without accuracies."""
+def accuracy_range(results: Results, accuracies: pd.DataFrame) -> Iterator[str]:
+    """Dense, guessing, and the range of all other unhealed variants; one sentence or none."""
     means = accuracies[accuracies["task"] == MEAN].set_index("variant")
+    means = means.drop([v.name for v in results.healed], errors="ignore")
     if REFERENCE not in means.index or len(means) == 1:
         return
     shares = means["headline"].map(lambda estimate: estimate.value)
     others = shares.drop(REFERENCE)
     dense = with_error(shares[REFERENCE], means.loc[REFERENCE, "headline_se"])
+    unhealed = " without healing" if results.healed else ""
     yield (
-        f"Mean accuracy is {dense} % for dense and {percent(means['chance'].iloc[0])} % by "
-        f"guessing; the others lie between {percent(others.min())} % ({others.idxmin()}) "
+        f"Mean accuracy{unhealed} is {dense} % for dense and {percent(means['chance'].iloc[0])} % "
+        f"by guessing; the others lie between {percent(others.min())} % ({others.idxmin()}) "
         f"and {percent(others.max())} % ({others.idxmax()})."
     )
 

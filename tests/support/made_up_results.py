@@ -7,7 +7,7 @@ them to `MadeUpRun`.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -81,6 +81,7 @@ class MadeUpVariant(NamedTuple):
     method: str
     options: dict[str, Any]
     plan: LayerPlan
+    edits: Sequence[dict[str, Any]] = ()
 
 
 VARIANTS = {
@@ -110,6 +111,7 @@ class MadeUpRun:
     latency: dict[str, Any] | None = field(default_factory=lambda: LATENCY)
     generation_tasks: dict[str, int] = field(default_factory=dict)
     """Asked for; their results are left to the test."""
+    healing: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.variants = {name: MadeUpVariant(*made) for name, made in self.variants.items()}
@@ -140,12 +142,14 @@ class MadeUpRun:
     def config(self) -> RunConfig:
         """Options need not be valid ones of their method."""
         variants = {
-            name: {"method": made.method} | made.options for name, made in self.variants.items()
+            name: {"method": made.method} | made.options | healed_option(made)
+            for name, made in self.variants.items()
         }
         return RunConfig(
             name="made-up",
             model=MODEL.name,
             variants=variants,
+            healing=self.healing,
             perplexity={"texts": list(TEXTS), "window": 200, "documents": 5},
             multiple_choice={SUITE: {"tasks": {"sciq": 6, "mmlu": 10}}},
             generation={"tasks": self.generation_tasks},
@@ -218,10 +222,17 @@ class MadeUpRun:
     def result_fields(self, name: str) -> dict[str, Any]:
         """What results of every kind hold."""
         method = self.variants[variant_of(name)].method
-        return result_fields(name, method, self.plan_of(name), MODEL)
+        fields = result_fields(name, method, self.plan_of(name), MODEL)
+        return fields | {"edits": list(self.variants[variant_of(name)].edits)}
 
     def plan_of(self, name: str) -> LayerPlan:
         return self.variants[variant_of(name)].plan
+
+
+def healed_option(variant: MadeUpVariant) -> dict[str, Any]:
+    """The steps of its edits as a configuration holds them."""
+    steps = [edit["made"]["method"] for edit in variant.edits if edit["kind"] != "merge"]
+    return {"healed": [{"method": method} for method in steps]} if steps else {}
 
 
 def variant_of(name: str) -> str:
@@ -250,6 +261,7 @@ def variant_manifest(name: str, variant: MadeUpVariant, model: Model) -> dict[st
         "look": asdict(look),
         "options": variant.options,
         "plan": variant.plan.to_dict(),
+        "edits": list(variant.edits),
         "model": model.model_dump() | {"path": "elsewhere"},
     }
 

@@ -14,6 +14,7 @@ from reports.page.section import Block, Drawing, Facts, PageSection
 from reports.tables.latency import latency_table
 from reports.tables.realised_speedup import realised_table
 from reports.text.latency_checks import checks
+from reports.text.recovery import unhealed_only
 
 READING = (
     "On one device the layers of a group run fused in a few matrix products, which read as many "
@@ -87,7 +88,7 @@ def _pareto(results: Results, estimates: Estimates) -> Drawing:
         "Perplexity against time, and against device-seconds",
         "Perplexity against time, and against time × ranks. The line joins the points that no "
         "other point beats in both. Hollow: perplexity not measured. At the upper edge: twenty "
-        "times the dense perplexity, or more.",
+        f"times the dense perplexity, or more.{unhealed_only(results)}",
         lambda: pareto(results, estimates.perplexities, estimates.latencies),
     )
 
@@ -97,7 +98,7 @@ def _speed_by_group_size(results: Results, estimates: Estimates) -> Drawing:
         "speed-by-group-size",
         "Decode speed against the size of groups",
         "Plans without bypass, relative to dense on one device, with intervals. Grey lines: what "
-        "the depth alone gives. The marker shows the backend.",
+        f"the depth alone gives. The marker shows the backend.{unhealed_only(results)}",
         lambda: speed_by_group_size(results, estimates.latencies),
     )
 

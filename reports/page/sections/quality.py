@@ -10,6 +10,10 @@ from reports.tables.comparisons import removal_table
 from reports.tables.scores import FIRST_TOKEN
 from reports.text import summary
 
+HEALED = (
+    "A ring marks healed variants, whose weights were fitted to their plan. The comparison below "
+    "leaves them out; they are compared under Recovery."
+)
 MAX_COMPARED_PLANS = 12
 """With more grouped plans, only the best plan of each depth is compared with removal."""
 
@@ -31,7 +35,7 @@ def section(results: Results, estimates: Estimates) -> PageSection:
         f"skipping, {FIRST_TOKEN}.",
         lambda: accuracy_by_depth(results, estimates.accuracies),
     )
-    grouped = [variant for variant in results.variants.values() if variant.family == "cqil"]
+    grouped = [variant for variant in results.unhealed if variant.family == "cqil"]
     if len(grouped) > MAX_COMPARED_PLANS:
         table = removal_table(estimates.leaders)
         findings = list(summary.leader_verdicts(estimates.leaders))
@@ -39,4 +43,6 @@ def section(results: Results, estimates: Estimates) -> PageSection:
         table = removal_table(estimates.removal)
         findings = list(summary.removal_verdicts(estimates.removal))
     blocks: list[Block] = [SideBySide([perplexity, accuracy]), table]
+    if results.healed:
+        blocks.insert(1, HEALED)
     return PageSection("depth", "Quality against depth", blocks, findings)

@@ -9,6 +9,7 @@ from reports.figures.rule_curves import rule_panels
 from reports.page.section import Drawing, PageSection
 from reports.tables.rules import curves_table, searched_table
 from reports.tables.scores import FIRST_TOKEN
+from reports.text.recovery import unhealed_only
 from reports.text.summary import searched_findings
 
 
@@ -20,7 +21,8 @@ def section(results: Results, estimates: Estimates) -> PageSection | None:
         "rules",
         "Perplexity and mean accuracy against depth, a line for each rule",
         "One line for each rule, with intervals; dashed: dense. A line leaves the panel at twenty "
-        f"times the dense perplexity; the table has its values. For skipping, {FIRST_TOKEN}.",
+        f"times the dense perplexity; the table has its values. For skipping, {FIRST_TOKEN}."
+        f"{unhealed_only(results)}",
         lambda: rule_panels(results, estimates.perplexities, estimates.accuracies),
     )
     return PageSection(

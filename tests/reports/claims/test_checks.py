@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 from judged_claims import CLAIMS, GROUPS, timed, verdict
+from made_up_healing import refit
 from made_up_results import LAYERS, write_json
 
 from benchmarks.results.result_schema import MultipleChoiceResult, write_result
@@ -232,3 +233,12 @@ def test_where_groups_lose_least(folder, grids, expected):
         data = {"group_size": 2, "depth": 4, "grid": grid, "start": 1}
         write_json(folder / "search" / f"{number}.json", data)
     assert verdict(folder, "cqil-middle-insensitive").verdict == expected
+
+
+def test_claims_on_plans_leave_healed_variants_out(results):
+    """Removal is better than groups once it is healed, and worse before."""
+    healed = {"healed": (*REMOVED["one"], [refit(2.0, 0.1)])}
+    folder = results(GROUPS | {"one": REMOVED["one"]} | healed, (3.5, 5.0, 3.1))
+    finding = verdict(folder, "cqil-beats-removal")
+    assert finding.verdict == CONFIRMED
+    assert "healed" not in finding.sentence

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 from judged_claims import CLAIMS, GROUPS, PAIRS, timed, verdict
+from made_up_healing import healed_run
 
 from benchmarks.results.files import read_json, write_json
 from reports.claims.checks import judge
@@ -17,7 +18,15 @@ SCORED = 6
 
 
 def accuracy_claim(
-    folder, low, model="tiny", tasks=None, split="validation", documents=SCORED, harness="0.4.1"
+    folder,
+    low,
+    model="tiny",
+    tasks=None,
+    split="validation",
+    documents=SCORED,
+    harness="0.4.1",
+    slug="dense",
+    adapter=None,
 ):
     claim = CLAIMS["cqil-readme-original"].model_copy(
         update={
@@ -28,7 +37,8 @@ def accuracy_claim(
             },
             "given": {
                 "model": model,
-                "slug": "dense",
+                "slug": slug,
+                "adapter": adapter,
                 "tasks": tasks or {"SciQ": "sciq"},
                 "splits": {"SciQ": split},
                 "documents": {"SciQ": documents},
@@ -46,6 +56,16 @@ def test_accuracy_of_the_claims_own_model(folder):
     assert accuracy_claim(folder, "99.9").verdict == Verdict.NOT_REPRODUCED
     assert "this run is of tiny" in accuracy_claim(folder, "33.3", model="other").sentence
     assert accuracy_claim(folder, "33.3", tasks={"SciQ": "piqa"}).verdict == Verdict.NOT_TESTED
+
+
+def test_a_healed_claim_is_of_the_released_adapter_alone(tmp_path):
+    folder = healed_run().fill(tmp_path)
+    finding = accuracy_claim(folder, "33.3", slug=PAIRS.slug, adapter="of-others")
+    assert finding.verdict == Verdict.REPRODUCED
+    assert finding.sentence.startswith("p-ada,")
+    assert accuracy_claim(folder, "33.3", slug=PAIRS.slug).sentence.startswith("pairs,")
+    other = accuracy_claim(folder, "33.3", slug=PAIRS.slug, adapter="released")
+    assert other.sentence.startswith(f"Needs {PAIRS.slug} with released of tiny")
 
 
 def test_a_local_folder_is_what_the_run_declares(folder):

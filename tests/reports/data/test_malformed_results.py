@@ -4,6 +4,7 @@ import copy
 import json
 
 import pytest
+from made_up_healing import healed_run
 from made_up_results import MadeUpRun
 
 from reports.data.load_results import load_results
@@ -43,9 +44,12 @@ def changed(data, place):
         yield json.dumps(other)
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_one_malformed_value(file, tmp_path):
-    path, errors = MadeUpRun().fill(tmp_path) / file, {}
+@pytest.mark.parametrize(
+    ("run", "file"),
+    [*((MadeUpRun(), file) for file in FILES), (healed_run(), "variants/p-two.json")],
+)
+def test_one_malformed_value(run, file, tmp_path):
+    path, errors = run.fill(tmp_path) / file, {}
     data = json.loads(path.read_text())
     texts = [*TEXTS, *(text for place in places(data) for text in changed(data, place))]
     for text in texts:
