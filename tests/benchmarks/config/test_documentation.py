@@ -15,6 +15,7 @@ README = (ROOT / "config" / "README.md").read_text()
 CONFIGURATIONS = {"default", "smoke", "full", "llama", "rules", "bypass", "skipping", "wmt"} | {
     "heal",
     "released-adapters",
+    "released-recipe",
 }
 
 
