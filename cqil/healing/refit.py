@@ -8,20 +8,25 @@ inputs. Stage by stage, each on what those before it give, the weights of its pr
 with f the inputs of the projections side by side, y the dense stream at that depth, and r what the
 stage's output still misses of it. Without w a few tokens of huge streams would own the fit. The
 stage before removed layers takes their part: its y lies behind them.
+
+Last come steps on the loss itself, by windows kept for them (`loss_steps.py`).
 Shape suffixes: B windows, T tokens of a window.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from itertools import pairwise
 
 import torch
 from transformers import LlamaForCausalLM
 
 from cqil.healing.changed_stages import check_refittable, depths_behind, stages_in_scope
+from cqil.healing.loss_steps import LossSteps
 from cqil.healing.planned_weights import planned_with
 from cqil.healing.refit_options import RefitOptions
 from cqil.healing.stage_streams import StageFit, StageStreams
+from cqil.modeling import PlannedLlamaForCausalLM
 from cqil.plan import LayerPlan
 
 
@@ -38,17 +43,17 @@ def refit(
 
     `tokens_BT`: calibration windows, the last of which choose the ridge. `done` is told of every
     refitted stage; those in `earlier` are taken from there. `edited`: weights that differ from the
-    dense model's before. Two streams of the windows and a Gram
-    matrix are held. Raises ValueError for plans that weights alone cannot heal.
+    dense model's before. Two streams of the windows and a few Gram matrices are held. Raises
+    ValueError for plans that weights alone cannot heal.
     """
     check_refittable(plan)
     planned = planned_with(dense, plan, edited or {})
-    streams = StageStreams(dense, planned, tokens_BT, options.held_out, options.batch)
+    fitted = fitted_windows(len(tokens_BT), options)
+    streams = StageStreams(dense, planned, tokens_BT[:fitted], options.held_out, options.batch)
     weights: dict[str, torch.Tensor] = {}
     refitted = stages_in_scope(plan, options.scope)
-    for number, depth in enumerate(depths_behind(plan)):
-        if number > max(refitted, default=-1):
-            break  # nothing reads the streams behind the last refitted stage
+    last = max(refitted, default=-1)  # nothing reads the streams behind it
+    for number, depth in enumerate(depths_behind(plan)[: last + 1]):
         streams.advance_dense(depth)
         if number in refitted and streams.has(number, options.projections):
             if earlier is not None and number in earlier:
@@ -57,5 +62,36 @@ def refit(
                 fit = streams.fit(number, options.projections, options.ridges)
             weights |= fit.weights
             done(fit)
-        streams.advance_plan(number)
+        if number < min(refitted) and not edited:
+            streams.follow_dense()
+        elif number < last:
+            streams.advance_plan(number)
+    del streams
+    if weights and fitted < len(tokens_BT):
+        weights |= stepped_weights(dense, planned, refitted, tokens_BT[fitted:], options)
     return weights
+
+
+def fitted_windows(windows: int, options: RefitOptions) -> int:
+    """How many windows stages are fitted to; the others are for steps on the loss, if any."""
+    others = int(windows * options.loss_share)
+    return windows - others if 0 < options.loss_steps < others else windows
+
+
+def stepped_weights(
+    dense: LlamaForCausalLM,
+    planned: PlannedLlamaForCausalLM,
+    stages: Collection[int],
+    tokens_BT: torch.Tensor,
+    options: RefitOptions,
+) -> dict[str, torch.Tensor]:
+    """The weights after steps on the loss; each reads windows of its own."""
+    batch = -(-options.batch // 2)  # gradients need more memory than streams
+    loss = LossSteps(dense, planned, stages, options.projections, tokens_BT, batch)
+    windows, steps = len(tokens_BT), options.loss_steps
+    held_out = windows - max(1, round(options.held_out * windows))
+    bounds = [step * held_out // steps for step in range(steps + 1)]
+    for begin, end in pairwise(bounds):
+        if begin < end and not loss.step(begin, end, held_out):
+            break
+    return loss.weights()

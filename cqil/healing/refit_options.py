@@ -33,4 +33,10 @@ class RefitOptions(BaseModel):
     held_out: float = Field(
         default=0.125, gt=0, lt=1, description="Share of the windows that choose the ridge"
     )
+    loss_steps: int = Field(
+        default=2, ge=0, description="Steps on the loss itself once all stages are fitted"
+    )
+    loss_share: float = Field(
+        default=0.25, gt=0, lt=1, description="Share of the windows kept for these steps"
+    )
     batch: int = Field(default=8, ge=1, description="Windows that run at once")

@@ -7,22 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import nn
 from transformers import LlamaForCausalLM
 
 from cqil.healing.least_squares import TokenSums, best_ridge
 from cqil.healing.refit_options import Projection
+from cqil.healing.stage_linears import StageLinear, change_stage, inputs_of, stage_linears
 from cqil.modeling import PlannedLlamaForCausalLM
 from cqil.modeling.layer_inputs import layer_inputs
-from cqil.plan.stages import has_attention, has_mlp, layer_of
 
-PARTS = {"down_proj": "mlp.down_proj", "o_proj": "self_attn.o_proj"}
-"""Projection -> its place in a layer."""
 STEPS = (0.5, 0.25)
 """Shorter steps towards a solution that is not exact."""
 
@@ -41,15 +37,6 @@ class StageFit:
     """Share of what the stage missed that is left, on held-out windows."""
 
 
-@dataclass(frozen=True)
-class _Linear:
-    """A projection of a stage's member, and how much of its output the stage adds."""
-
-    name: str
-    module: nn.Linear
-    share: float
-
-
 class StageStreams:
     """Advances both streams, and fits stages on them."""
 
@@ -63,7 +50,7 @@ class StageStreams:
         batch: int,
     ) -> None:
         """`held_out`: share of the windows, the last ones, that choose ridges."""
-        self.dense, self.planned, self.plan = dense, planned, planned.plan
+        self.dense, self.planned = dense, planned
         self.stages = self.planned.model.decode_stages
         self.dense_BTH = dense.model.embed_tokens(tokens_BT.to(dense.device))
         self.plan_BTH = self.dense_BTH.clone()
@@ -81,6 +68,10 @@ class StageStreams:
                 x_BTH = self.dense_BTH[batch]
                 self.dense_BTH[batch] = layer(x_BTH, **self._layer_inputs(x_BTH))
         self.depth = depth
+
+    def follow_dense(self) -> None:
+        """Takes the dense stream, which the plan's equals as long as nothing has changed."""
+        self.plan_BTH.copy_(self.dense_BTH)
 
     @torch.no_grad()
     def advance_plan(self, stage: int) -> None:
@@ -100,7 +91,7 @@ class StageStreams:
 
     def has(self, stage: int, projections: Sequence[Projection]) -> bool:
         """Whether the stage has any of the projections."""
-        return bool(self._linears(stage, projections))
+        return bool(stage_linears(self.planned, stage, projections))
 
     @torch.no_grad()
     def fit(
@@ -111,55 +102,22 @@ class StageStreams:
         `o_proj` feeds the MLPs of the stage too, which the solution does not know. So shorter steps
         towards it are tried as well, and `down_proj` alone, whose solution is exact.
         """
-        linears = self._linears(stage, projections)
+        linears = stage_linears(self.planned, stage, projections)
         fitted, held_out = self._sums(stage, linears)
         before = [linear.module.weight for linear in linears]
-        candidates = self._candidates(linears, fitted, held_out, ridges)
-        errors = []
-        for _, solution_FH in candidates:
-            self._set_all(linears, before, solution_FH)
-            errors.append(self._held_out_error(stage) / held_out.residual)
-        best = min(range(len(candidates)), key=errors.__getitem__)
-        self._set_all(linears, before, candidates[best][1])
+        best, solution_FH = StageFit(stage, {}, None, 1.0), torch.zeros_like(fitted.cross_FH)
+        for candidate in _candidates(linears, fitted, held_out, ridges):
+            change_stage(linears, before, candidate.solution(fitted))
+            left = self._held_out_error(stage) / held_out.residual
+            if left < best.left:
+                best, chosen = StageFit(stage, {}, candidate.ridge, left), candidate
+            elif best.ridge is not None:
+                break
+        if best.ridge is not None:  # what serves unseen windows is then solved for on all
+            solution_FH = chosen.solution(fitted + held_out)
+        change_stage(linears, before, solution_FH)
         weights = {linear.name: linear.module.weight.detach() for linear in linears}
-        ridge = candidates[best][0]
-        return StageFit(stage, weights, None if math.isinf(ridge) else ridge, errors[best])
-
-    def _candidates(
-        self,
-        linears: Sequence[_Linear],
-        fitted: TokenSums,
-        held_out: TokenSums,
-        ridges: Sequence[float],
-    ) -> list[tuple[float, torch.Tensor]]:
-        """Ridges with their solutions [F, H]; the first changes nothing."""
-        ridge = best_ridge(fitted, held_out, ridges)
-        joint_FH = (fitted + held_out).solve(ridge)
-        candidates = [(math.inf, torch.zeros_like(joint_FH)), (ridge, joint_FH)]
-        exact_F = torch.cat(
-            [
-                torch.full((linear.module.in_features,), linear.name.endswith("down_proj.weight"))
-                for linear in linears
-            ]
-        ).to(joint_FH.device)
-        if not exact_F.all():
-            candidates += [(ridge, step * joint_FH) for step in STEPS]
-        if exact_F.any() and not exact_F.all():
-            alone = best_ridge(fitted.of(exact_F), held_out.of(exact_F), ridges)
-            exact_FH = torch.zeros_like(joint_FH)
-            exact_FH[exact_F] = (fitted + held_out).of(exact_F).solve(alone)
-            candidates.append((alone, exact_FH))
-        return candidates
-
-    def _set_all(
-        self, linears: Sequence[_Linear], before: Sequence[torch.Tensor], solution_FH: torch.Tensor
-    ) -> None:
-        """The weights before, changed by a solution."""
-        widths = [linear.module.in_features for linear in linears]
-        parts = solution_FH.split(widths)
-        for linear, weight, delta_FH in zip(linears, before, parts, strict=True):
-            changed = weight.double() + linear.share * delta_FH.T
-            _set(linear, changed.to(weight.dtype))
+        return replace(best, weights=weights)
 
     def _held_out_error(self, stage: int) -> float:
         """What the stage misses on held-out windows: the weighted sum over tokens."""
@@ -175,34 +133,19 @@ class StageStreams:
 
     def take(self, fit: StageFit) -> StageFit:
         """Sets the weights that an earlier run has found."""
-        for linear in self._linears(fit.stage, ("o_proj", "down_proj")):
+        for linear in stage_linears(self.planned, fit.stage, ("o_proj", "down_proj")):
             if linear.name in fit.weights:
-                _set(linear, fit.weights[linear.name].to(linear.module.weight))
+                linear.set_weight(fit.weights[linear.name].to(linear.module.weight))
         return fit
 
-    def _linears(self, stage: int, projections: Sequence[Projection]) -> list[_Linear]:
-        members, linears = self.plan.groups[stage], []
-        share = 1 / len(members) if self.plan.bypass_target == "mean" and len(members) > 1 else 1.0
-        for member in members:
-            layer = layer_of(member)
-            stored = self.plan.stored_layers.index(layer)
-            for projection in projections:
-                present = has_mlp(member) if projection == "down_proj" else has_attention(member)
-                if present:
-                    place = PARTS[projection]
-                    module = self.planned.model.layers[stored].get_submodule(place)
-                    assert isinstance(module, nn.Linear)
-                    linears.append(_Linear(f"model.layers.{layer}.{place}.weight", module, share))
-        return linears
-
-    def _sums(self, stage: int, linears: Sequence[_Linear]) -> tuple[TokenSums, TokenSums]:
+    def _sums(self, stage: int, linears: Sequence[StageLinear]) -> tuple[TokenSums, TokenSums]:
         """Sums over the windows to fit, and over those held out."""
         features = sum(linear.module.in_features for linear in linears)
         device, hidden = self.plan_BTH.device, self.plan_BTH.shape[-1]
         fitted, held_out = (TokenSums.empty(features, hidden, device) for _ in range(2))
         for batch in self._batches:
             x_BTH, y_BTH = self.plan_BTH[batch], self.dense_BTH[batch]
-            with _inputs(linears) as seen:
+            with inputs_of(linears) as seen:
                 missed_BTH = y_BTH - self._run(stage, x_BTH)
             f_BTF = torch.cat([linear.share * seen[linear.name] for linear in linears], -1)
             w_BT = 1 / y_BTH.float().square().mean(-1)
@@ -214,28 +157,38 @@ class StageStreams:
         return fitted, held_out
 
 
-def _set(linear: _Linear, weight: torch.Tensor) -> None:
-    """A new parameter, so that the dense model, which shares the old one, stays as it is."""
-    linear.module.weight = nn.Parameter(weight, requires_grad=False)
+@dataclass(frozen=True)
+class _Candidate:
+    """A step towards the solution for some of the features."""
+
+    features_F: torch.Tensor
+    """Which of them."""
+    ridge: float
+    step: float = 1.0
+
+    def solution(self, sums: TokenSums) -> torch.Tensor:
+        """[F, H]; zero for the other features."""
+        solution_FH = torch.zeros_like(sums.cross_FH)
+        solution_FH[self.features_F] = self.step * sums.of(self.features_F).solve(self.ridge)
+        return solution_FH
 
 
-@contextmanager
-def _inputs(linears: Sequence[_Linear]) -> Iterator[dict[str, torch.Tensor]]:
-    """Collects what each projection is given while the block runs."""
-    seen: dict[str, torch.Tensor] = {}
-
-    def collect(name: str) -> object:
-        def hook(module: nn.Module, arguments: tuple[torch.Tensor, ...]) -> None:
-            seen[name] = arguments[0]
-
-        return hook
-
-    hooks = [
-        linear.module.register_forward_pre_hook(collect(linear.name))  # type: ignore[arg-type]
-        for linear in linears
-    ]
-    try:
-        yield seen
-    finally:
-        for hook in hooks:
-            hook.remove()
+def _candidates(
+    linears: Sequence[StageLinear],
+    fitted: TokenSums,
+    held_out: TokenSums,
+    ridges: Sequence[float],
+) -> Iterator[_Candidate]:
+    """What may be taken, the most promising first; nothing where no ridge serves."""
+    exact_F = torch.cat([linear.exact_F() for linear in linears])
+    all_F, ridge = torch.ones_like(exact_F), best_ridge(fitted, held_out, ridges)
+    steps = () if exact_F.all() else STEPS
+    if not math.isinf(ridge):
+        yield _Candidate(all_F, ridge)
+        yield from (_Candidate(all_F, ridge, step) for step in steps[:1])
+    if steps and exact_F.any():
+        alone = best_ridge(fitted.of(exact_F), held_out.of(exact_F), ridges)
+        if not math.isinf(alone):
+            yield _Candidate(exact_F, alone)
+    if not math.isinf(ridge):
+        yield from (_Candidate(all_F, ridge, step) for step in steps[1:])

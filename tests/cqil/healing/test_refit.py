@@ -10,10 +10,12 @@ from strategies import examples
 from tiny_models import Shape, tiny_dense, tokens_of
 
 from cqil import LayerPlan, dense_plan, kept_layers_plan, uniform_plan
-from cqil.healing.changed_stages import depths_behind, stages_in_scope
+from cqil.healing import least_squares
+from cqil.healing.changed_stages import changed_stages, depths_behind, stages_in_scope
 from cqil.healing.least_squares import TokenSums, best_ridge
 from cqil.healing.refit import refit
 from cqil.healing.refit_options import RefitOptions
+from cqil.healing.stage_streams import StageStreams
 from cqil.modeling import PlannedLlamaForCausalLM
 
 pytestmark = pytest.mark.usefixtures("full_float64")
@@ -26,7 +28,7 @@ PLANS = {
     "removed": kept_layers_plan(6, [0, 1, 4]),
     "halves": LayerPlan(num_layers=4, groups=[[0], ["1.attn", "1.mlp"], ["2.mlp"], [3]]),
 }
-DOWN = RefitOptions(tokens=1, ridges=(1e-6,), projections=("down_proj",), batch=7)
+DOWN = RefitOptions(tokens=1, ridges=(1e-6,), projections=("down_proj",), batch=7, loss_steps=0)
 
 
 def healed(plan, weights):
@@ -67,6 +69,23 @@ def test_sums_give_the_direct_solution(tokens, features, seed):
     total = (w_N[:, None] * r_NH.square()).sum()
     assert sums.error(found_FH) == pytest.approx(float(left / total), abs=1e-7)
     assert not sums.solve(math.inf).any()
+
+
+def test_sums_by_blocks_of_columns_are_those_of_all_at_once(monkeypatch):
+    monkeypatch.setattr(least_squares, "COLUMNS", 2)
+    source = torch.Generator().manual_seed(0)
+    f_NF, r_NH = (torch.randn(9, width, generator=source, dtype=torch.float64) for width in (5, 3))
+    w_N = torch.rand(9, generator=source, dtype=torch.float64)
+    sums = TokenSums.empty(5, 3, torch.device("cpu"))
+    sums.add(f_NF, r_NH, w_N)
+    chosen_F = torch.tensor([True, False, True, True, False])
+    for found, of_NF in ((sums, f_NF), (sums.of(chosen_F), f_NF[:, chosen_F])):
+        plain_FF = of_NF.T @ (w_N[:, None] * of_NF)
+        torch.testing.assert_close(found.gram_FF.tril(), plain_FF.tril(), rtol=0, atol=1e-12)
+        solution_FH = found.solve(0.1)
+        left = (w_N[:, None] * (r_NH - of_NF @ solution_FH).square()).sum()
+        total = (w_N[:, None] * r_NH.square()).sum()
+        assert found.error(solution_FH) == pytest.approx(float(left / total), abs=1e-12)
 
 
 def test_the_ridge_that_serves_unseen_tokens_is_chosen():
@@ -115,8 +134,35 @@ def test_stages_of_one_layer_solve_what_they_miss_directly():
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
 
 
+def test_the_dense_stream_serves_until_the_plan_differs(monkeypatch):
+    """With any edited weight, here an unchanged one, the plan's own layers run instead."""
+    plan, dense, followed = PLANS["removed"], tiny_dense(6), []
+    follow = StageStreams.follow_dense
+    monkeypatch.setattr(
+        StageStreams, "follow_dense", lambda streams: (followed.append(1), follow(streams))
+    )
+    name = "model.layers.0.mlp.down_proj.weight"
+    ran = refit(dense, plan, WINDOWS, DOWN, edited={name: dense.state_dict()[name]})
+    assert not followed
+    weights = refit(dense, plan, WINDOWS, DOWN)
+    assert followed == [1] * min(changed_stages(plan))
+    assert ran.keys() == weights.keys()
+    assert all(torch.equal(weight, ran[key]) for key, weight in weights.items())
+
+
+@pytest.mark.parametrize("name", ["pairs", "averaged"])
+def test_an_exact_solution_leaves_a_second_refit_nothing(name):
+    """The first stage of a plan, for those behind it see another stream the second time."""
+    plan, fits = PLANS[name], []
+    first = refit(tiny_dense(6), plan, WINDOWS, DOWN, fits.append)
+    refit(tiny_dense(6), plan, WINDOWS, DOWN, fits.append, edited=first)
+    once, twice = (fit for fit in fits if fit.stage == min(changed_stages(plan)))
+    assert once.left < 0.9
+    assert twice.left > 0.999
+
+
 def test_an_infinite_ridge_changes_nothing():
-    options = RefitOptions(tokens=1, ridges=())
+    options = RefitOptions(tokens=1, ridges=(), loss_steps=0)
     dense = tiny_dense(6)
     for key, weight in refit(dense, PLANS["pairs"], WINDOWS, options).items():
         assert torch.equal(weight, dense.state_dict()[key])
@@ -130,7 +176,7 @@ def test_an_edited_plan_is_refitted_from_there():
     weights = refit(dense, plan, WINDOWS, DOWN, edited=edited)
     worse = missed(healed(plan, edited), dense)
     assert missed(healed(plan, edited | weights), dense) < worse
-    kept = RefitOptions(tokens=1, ridges=())
+    kept = RefitOptions(tokens=1, ridges=(), loss_steps=0)
     assert torch.equal(refit(dense, plan, WINDOWS, kept, edited=edited)[name], edited[name])
 
 
