@@ -59,6 +59,8 @@ class TokenSums:
 
     def of(self, chosen_F: torch.Tensor) -> TokenSums:
         """The sums of some features alone."""
+        if chosen_F.all():
+            return self
         gram_FF = self.gram_FF[chosen_F][:, chosen_F]
         return TokenSums(gram_FF, self.cross_FH[chosen_F], self.residual)
 

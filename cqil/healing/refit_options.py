@@ -27,16 +27,16 @@ class RefitOptions(BaseModel):
         description="Stages with a group or before removed layers, or all from the first of them",
     )
     ridges: tuple[float, ...] = Field(
-        default=(0.03, 0.1, 0.3, 1.0),
+        default=(0.01, 0.03, 0.1, 0.3, 1.0),
         description="What is tried, as shares of the mean diagonal of the Gram matrix",
     )
     held_out: float = Field(
         default=0.125, gt=0, lt=1, description="Share of the windows that choose the ridge"
     )
     loss_steps: int = Field(
-        default=2, ge=0, description="Steps on the loss itself once all stages are fitted"
+        default=4, ge=0, description="Steps on the loss itself once all stages are fitted"
     )
     loss_share: float = Field(
-        default=0.25, gt=0, lt=1, description="Share of the windows kept for these steps"
+        default=0.4, gt=0, lt=1, description="Share of the windows kept for these steps"
     )
     batch: int = Field(default=8, ge=1, description="Windows that run at once")
