@@ -28,7 +28,7 @@ def heal(
     out: Out,
     text: Annotated[list[Path], typer.Option(help="Documents as JSON lines")] = [],  # noqa: B006
     evaluated: Annotated[
-        list[Path], typer.Option(help="Texts whose evaluation documents must not be in the data")
+        list[Path], typer.Option(help="Texts whose evaluation documents are kept out of the data")
     ] = [],  # noqa: B006
     data: Annotated[
         str, typer.Option(help="Window, held-out windows, and a dataset in place of text, as JSON")

@@ -1,4 +1,4 @@
-"""Whether training data hold evaluation text. No torch.
+"""Which training windows hold no evaluation text. No torch.
 
 Both sides are compared by runs of RUN tokens. Shorter runs also occur in texts that have nothing to
 do with each other: licences, menus, tables and stock phrases repeat 10 to 30 tokens. 64 tokens are
@@ -7,8 +7,7 @@ two or three sentences, which unrelated texts do not share, and a power of two h
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,31 +19,17 @@ FILTER_BITS = 24
 """The highest bits of a hash choose one of 2^24 flags, which settle nearly every run."""
 
 
-def check_disjoint(
-    windows: Iterable[np.ndarray],
-    evaluation: Sequence[Sequence[int]],
-    names: Sequence[str],
-    run: int = RUN,
-) -> None:
-    """Raises ValueError where a window [T] of training holds a run of an evaluation document.
+def apart(
+    windows: Iterable[np.ndarray], evaluation: Sequence[Sequence[int]], run: int = RUN
+) -> Iterator[int]:
+    """Numbers of the windows [T] of training that hold no run of an evaluation document.
 
-    `names`: of the documents. A document is cut into runs from its start, a rest is left out; they
-    are looked for at every place of every window. So every common text of 2 * run - 1 tokens is
-    found, also every whole document of `run` tokens and more. `run` is a power of two.
+    A document is cut into runs from its start, a rest is left out; they are looked for at every
+    place of every window. So every common text of 2 * run - 1 tokens is found, also every whole
+    document of `run` tokens and more. `run` is a power of two.
     """
     runs = EvaluationRuns.of(evaluation, run)
-    count, documents = 0, Counter[int]()
-    for window_T in windows:
-        found = runs.documents_in(window_T)
-        count += bool(found)
-        documents.update(found)
-    if count:
-        first = [f"{names[document]} ({windows})" for document, windows in documents.most_common(3)]
-        more = f" and {len(documents) - len(first)} more" if len(documents) > len(first) else ""
-        raise ValueError(
-            f"data: {count} training windows share {run} tokens with evaluation text, most with "
-            f"{', '.join(first)}{more}; train on other text, or evaluate on other text"
-        )
+    return (number for number, window_T in enumerate(windows) if not runs.shared_with(window_T))
 
 
 @dataclass(frozen=True)
@@ -53,8 +38,6 @@ class EvaluationRuns:
 
     tokens_NR: np.ndarray
     hashes_N: np.ndarray
-    documents_N: np.ndarray
-    """Index of the document; the first one, for a run of several."""
     filter_F: np.ndarray
     """Whether a hash with these highest bits exists."""
 
@@ -66,24 +49,22 @@ class EvaluationRuns:
             for tokens in documents
         ]
         tokens_NR = np.concatenate([np.empty((0, run), np.int64), *cut])
-        documents_N = np.repeat(np.arange(len(cut)), [len(runs) for runs in cut])
         hashes_N, places_N = np.unique(run_hashes(tokens_NR, run)[:, 0], return_index=True)
         filter_F = np.zeros(2**FILTER_BITS, bool)
         filter_F[_highest(hashes_N)] = True
-        return cls(tokens_NR[places_N], hashes_N, documents_N[places_N], filter_F)
+        return cls(tokens_NR[places_N], hashes_N, filter_F)
 
-    def documents_in(self, window_T: np.ndarray) -> set[int]:
-        """The documents that share a run with a window, by index."""
+    def shared_with(self, window_T: np.ndarray) -> bool:
+        """Whether a window holds any of the runs."""
         run = self.tokens_NR.shape[1]
         hashes_P = run_hashes(window_T, run)
         places_M = np.flatnonzero(self.filter_F[_highest(hashes_P)])
         if not len(places_M):
-            return set()
+            return False
         runs_M = np.searchsorted(self.hashes_N, hashes_P[places_M]) % len(self.hashes_N)
         # The tokens decide: filter and hash only choose what is compared.
         window_PR = np.lib.stride_tricks.sliding_window_view(window_T, run)
-        same_M = (window_PR[places_M] == self.tokens_NR[runs_M]).all(axis=1)
-        return set(self.documents_N[runs_M[same_M]].tolist())
+        return bool((window_PR[places_M] == self.tokens_NR[runs_M]).all(axis=1).any())
 
 
 def run_hashes(tokens_T: np.ndarray, run: int) -> np.ndarray:

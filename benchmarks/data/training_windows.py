@@ -5,7 +5,7 @@ Imports no torch. Tokens of a dataset stay in its memory-mapped file until a win
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -79,15 +79,9 @@ class TrainingWindows:
     def __iter__(self) -> Iterator[np.ndarray]:
         return (self[index] for index in range(len(self)))
 
-    def taken(self, begin: int, count: int) -> TrainingWindows:
-        """`count` windows from index `begin`. Raises ValueError where there are fewer."""
-        end = begin + count
-        if len(self) < end:
-            raise ValueError(
-                f"tokens: {self.name} holds {len(self) * self.window} tokens in windows of "
-                f"{self.window}, {end * self.window} are needed; lower tokens, or give more text"
-            )
-        return replace(self, starts_W=self.starts_W[begin:end])
+    def chosen(self, numbers: Sequence[int]) -> TrainingWindows:
+        """The windows of these numbers."""
+        return replace(self, starts_W=self.starts_W[np.asarray(numbers, np.int64)])
 
     @cached_property
     def _ends_C(self) -> np.ndarray:

@@ -80,7 +80,7 @@ def _edit(
     if not isinstance(step, RefitOptions):
         accelerator = start_accelerator(device, runtime.dtype)
         device = str(accelerator.device)
-    held_out, training = text.windows(
+    windows = text.windows(
         checkpoint.tokenizer,
         step.tokens,
         runtime.seed,
@@ -92,7 +92,7 @@ def _edit(
         "model": variant.manifest["sha256"],
         "plan": variant.plan.to_dict(),
         "edits": [edit.to_dict() | {"made": None} for edit in variant.edits],
-        "data": training.digest,
+        "data": windows.training.digest,
         "window": window,
         "seed": runtime.seed,
         "dtype": runtime.dtype,
@@ -104,8 +104,7 @@ def _edit(
         dense=dense,
         plan=variant.plan,
         edited=edited_weights(dense, variant.edits),
-        training=training,
-        held_out=held_out,
+        windows=windows,
         runtime=runtime,
         folder=folder,
         progress=progress,

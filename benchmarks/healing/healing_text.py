@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
 
 from benchmarks.config.healing import HealingSection
-from benchmarks.data.overlap import check_disjoint
+from benchmarks.data.overlap import apart
 from benchmarks.data.texts import read_documents
 from benchmarks.data.token_datasets import document_tokens
 from benchmarks.data.training_windows import (
@@ -22,6 +23,16 @@ MIN_WINDOWS = 2
 
 
 @dataclass(frozen=True)
+class HealingWindows:
+    """Windows that measure, which are equal for all budgets, and windows to train on."""
+
+    held_out: TrainingWindows
+    training: TrainingWindows
+    overlapping: int
+    """Windows on the way that share text with what is scored, and are left out."""
+
+
+@dataclass(frozen=True)
 class HealingText:
     """Which text, and what must not be in it."""
 
@@ -29,7 +40,7 @@ class HealingText:
     texts: list[Path]
     """Documents as JSON lines; not read where the section names a dataset."""
     evaluated: list[Path]
-    """Texts whose evaluation documents must not be among the training windows."""
+    """Texts whose evaluation documents must not be in the windows."""
 
     def windows(
         self,
@@ -39,36 +50,38 @@ class HealingText:
         *,
         used: int = 0,
         repeat: bool = False,
-    ) -> tuple[TrainingWindows, TrainingWindows]:
-        """Windows that measure, which are equal for all budgets, and those of `tokens` tokens.
+    ) -> HealingWindows:
+        """Windows of `tokens` tokens.
 
         `used`: windows of earlier steps, which are left out: what has been fitted to them no longer
         shows there what is wrong. Where the text holds fewer tokens, `repeat` takes all; else
-        ValueError is raised, as it is where the text holds evaluated documents.
+        ValueError is raised.
         """
+        windows, section = self._all_windows(tokenizer, seed), self.section
+        numbers = apart(windows, self._evaluated(tokenizer))
+        held_out, earlier = list(islice(numbers, section.held_out)), list(islice(numbers, used))
+        count = max(MIN_WINDOWS, tokens // section.window)
+        training = list(islice(numbers, count)) or (earlier if repeat else [])
+        seen = [*held_out, *earlier, *training]
+        if not training or (len(training) < count and not repeat):
+            needed = (section.held_out + used + count) * section.window
+            raise ValueError(
+                f"tokens: {windows.name} holds {len(seen) * section.window} tokens in windows of "
+                f"{section.window} without scored text, {needed} are needed; lower tokens, or give "
+                "more text"
+            )
+        overlapping = max(seen) + 1 - len(set(seen))
+        return HealingWindows(windows.chosen(held_out), windows.chosen(training), overlapping)
+
+    def _all_windows(self, tokenizer: PreTrainedTokenizerBase, seed: int) -> TrainingWindows:
         section = self.section
         if section.dataset is None:
-            windows = text_training_windows(tokenizer, self.texts, section.window, seed)
-        else:
-            windows = dataset_training_windows(
-                tokenizer, section.dataset, section.split, section.window, seed
-            )
-        held_out = windows.taken(0, section.held_out)
-        first, count = section.held_out + used, max(MIN_WINDOWS, tokens // section.window)
-        if repeat:
-            if first >= len(windows):  # all are used up
-                first = section.held_out
-            count = max(1, min(count, len(windows) - first))
-        training = windows.taken(first, count)
-        check_disjoint(training, *self._evaluated(tokenizer))
-        return held_out, training
+            return text_training_windows(tokenizer, self.texts, section.window, seed)
+        return dataset_training_windows(
+            tokenizer, section.dataset, section.split, section.window, seed
+        )
 
-    def _evaluated(self, tokenizer: PreTrainedTokenizerBase) -> tuple[list[list[int]], list[str]]:
-        """Tokens of the documents that are scored, and names for errors."""
-        rows = [
-            (path.stem, row)
-            for path in self.evaluated
-            for row in read_documents(path, "evaluation")
-        ]
-        names = [f"{text} {row['sha256'][:8]}" for text, row in rows]
-        return document_tokens(tokenizer, [row["text"] for _, row in rows]), names
+    def _evaluated(self, tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
+        """Tokens of the documents that are scored."""
+        rows = [row for path in self.evaluated for row in read_documents(path, "evaluation")]
+        return document_tokens(tokenizer, [row["text"] for row in rows])

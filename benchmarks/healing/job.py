@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from transformers import LlamaForCausalLM
 
-from benchmarks.data.training_windows import TrainingWindows
+from benchmarks.healing.healing_text import HealingWindows
 from benchmarks.results.hardware import hardware
 from benchmarks.runtime.device import Runtime
 from cqil.edits.digests import files_digest
@@ -32,8 +32,7 @@ class HealingJob:
     plan: LayerPlan
     edited: Mapping[str, torch.Tensor]
     """Weights that differ from the dense model's before the step."""
-    training: TrainingWindows
-    held_out: TrainingWindows
+    windows: HealingWindows
     runtime: Runtime
     folder: Path
     """Where the weights go."""
@@ -44,8 +43,10 @@ class HealingJob:
 
     def held_out_loss(self, model: PlannedLlamaForCausalLM) -> float:
         """Cross-entropy of the held-out windows, in nats."""
-        batches = (torch.from_numpy(window)[None].to(model.device) for window in self.held_out)
-        total, count = cross_entropy(model, batches, self.training.window // 2)
+        batches = (
+            torch.from_numpy(window)[None].to(model.device) for window in self.windows.held_out
+        )
+        total, count = cross_entropy(model, batches, self.windows.training.window // 2)
         return total / count
 
     def dense_loss(self) -> float:
@@ -65,7 +66,8 @@ class HealingJob:
         made = {
             **self.request,
             "tokens": course[-1].tokens,
-            "windows": len(self.training),
+            "windows": len(self.windows.training),
+            "overlapping": self.windows.overlapping,
             "seconds": course[-1].seconds,
             "dense_held_out": self.dense_loss(),
             "course": [asdict(point) for point in course],

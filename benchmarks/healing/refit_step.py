@@ -40,13 +40,13 @@ def refit_step(job: HealingJob, options: RefitOptions) -> Refit | Adapter:
             fits.append(fit)
             progress.update()
 
-        tokens_BT = torch.stack([torch.from_numpy(window) for window in job.training])
+        tokens_BT = torch.stack([torch.from_numpy(window) for window in job.windows.training])
         weights = refit(job.dense, job.plan, tokens_BT, options, done, earlier, job.edited)
     seconds = time.monotonic() - started
     after = job.held_out_loss(planned_with(job.dense, job.plan, {**job.edited, **weights}))
     course = [
         TrainingPoint(step=0, tokens=0, seconds=0.0, loss=None, held_out=before),
-        TrainingPoint(1, len(tokens_BT) * job.training.window, seconds, None, after),
+        TrainingPoint(1, len(tokens_BT) * job.windows.training.window, seconds, None, after),
     ]
     file = job.folder / WEIGHTS
     save_weights(weights, file)

@@ -51,7 +51,13 @@ def training_step(
     else:
         student = full_student(job.dense, job.plan, job.edited, options)
     trainer = Trainer(
-        job.dense, student, job.training, job.held_out, options, accelerator, job.runtime.seed
+        job.dense,
+        student,
+        job.windows.training,
+        job.windows.held_out,
+        options,
+        accelerator,
+        job.runtime.seed,
     )
     kept = _Checkpoints(job, accelerator.is_main_process)
     label = f"{options.method} {job.name}"

@@ -69,22 +69,12 @@ def test_texts_are_packed_each_for_itself_and_drawn_with_the_seed(tokenizer, tmp
     ]
     order = np.random.default_rng(SEED).permutation(len(in_order))
     assert as_lists(windows) == [in_order[index] for index in order]
-    assert as_lists(windows.taken(2, 3)) == as_lists(windows)[2:5]
+    assert as_lists(windows.chosen([2, 0])) == [as_lists(windows)[number] for number in (2, 0)]
     assert {window_T.dtype for window_T in windows} == {np.dtype(np.int64)}
     other = text_training_windows(tokenizer, files, WINDOW, SEED + 1)
     assert sorted(as_lists(other)) == sorted(in_order)
     assert as_lists(other) != as_lists(windows)
     assert windows.digest == ", ".join(f"sha256:{sha256_file(file)}" for file in files)
-
-
-@pytest.mark.parametrize("texts", [TEXTS[:1], []])
-def test_too_little_text_is_one_line(tokenizer, tmp_path, texts):
-    file = write_text(tmp_path / "tiny.jsonl", texts)
-    write_text(tmp_path / "other.jsonl", TEXTS, "evaluation")
-    windows = text_training_windows(tokenizer, [file, tmp_path / "other.jsonl"], WINDOW, SEED)
-    line = r"\Atokens: tiny, other holds \d+ tokens in windows of 6, 54 are needed; [^\n]*\Z"
-    with pytest.raises(ValueError, match=line):
-        windows.taken(4, 5)
 
 
 @pytest.mark.parametrize(

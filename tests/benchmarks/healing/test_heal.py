@@ -16,6 +16,7 @@ from benchmarks.healing import refit_step, training_step
 from benchmarks.healing.heal import heal
 from benchmarks.healing.healing_text import HealingText
 from benchmarks.models.load_model import load_planned
+from benchmarks.models.manifest import open_manifest
 from benchmarks.models.variants import read_variant, write_variant
 from cqil.cli.app import app as cqil_app
 from cqil.cli.run_app import run_app
@@ -137,13 +138,24 @@ def test_what_cannot_be_healed_is_one_line(options, step, section, line, unheale
         healed(unhealed, text, step, **section)
 
 
-def test_text_that_is_scored_is_refused(unhealed, text, tmp_path):
+def test_windows_of_scored_text_are_left_out(unhealed, tmp_path):
     """A row without a part belongs to both."""
-    file = tmp_path / "both.jsonl"
-    document = " ".join(DOCUMENTS["evaluation"] * 3)
-    file.write_text(json.dumps({"text": document}) + "\n")
-    with pytest.raises(ValueError, match=r"\Adata: \d+ training windows share [^\n]*both[^\n]*\Z"):
-        healed(unhealed, file, LORA | {"tokens": 96}, window=80)
+    scored, other = " ".join(DOCUMENTS["evaluation"] * 6), " ".join(map(str, range(300)))
+    both, evaluated = tmp_path / "both.jsonl", tmp_path / "scored.jsonl"
+    rows = [json.dumps({"text": row}) + "\n" for row in (scored, other)]
+    both.write_text("".join(rows))
+    evaluated.write_text(rows[0])
+    tokenizer = open_manifest(read_variant(unhealed).manifest).tokenizer
+    section = HealingSection(window=128, held_out=1)
+    found, every = (
+        HealingText(section, [both], files).windows(tokenizer, 10**6, 0, repeat=True)
+        for files in ([evaluated], [])
+    )
+    assert found.overlapping > 0
+    assert every.overlapping == 0
+    assert len(found.training) + found.overlapping == len(every.training)
+    with pytest.raises(ValueError, match=r"\Atokens: both holds [^\n]* without scored text, "):
+        HealingText(section, [both], [both]).windows(tokenizer, 10**6, 0, repeat=True)
 
 
 def test_half_precision_trains_in_float32(unhealed, text):
