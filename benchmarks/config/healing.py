@@ -6,11 +6,11 @@ import hashlib
 import json
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from benchmarks.config.sections import ConfigSection, Count
 from benchmarks.config.texts_section import TextsSection
-from benchmarks.config.validation_errors import explain_validation_error
+from benchmarks.config.validation_errors import validated
 from cqil.errors import check_known
 from cqil.healing.refit_options import RefitOptions
 from cqil.healing.training_options import FullOptions, LoraOptions
@@ -68,18 +68,12 @@ def parse_step(step: Any) -> HealingStep:
     if not isinstance(step, dict):
         raise ValueError(f"{HEALED}: {step!r} is no step; write {{method: ..., tokens: ...}}")
     check_known(f"{HEALED}.method", step.get("method"), STEPS)
-    try:
-        return STEPS[step["method"]].model_validate(step)
-    except ValidationError as error:
-        raise ValueError(f"{HEALED}.{explain_validation_error(error)}") from None
+    return validated(STEPS[step["method"]], step, HEALED)
 
 
 def parse_data(data: dict[str, Any]) -> HealingSection:
     """The text of a step. Raises ValueError with one line that starts with `data`."""
-    try:
-        return HealingSection.model_validate(data)
-    except ValidationError as error:
-        raise ValueError(f"data.{explain_validation_error(error)}") from None
+    return validated(HealingSection, data, "data")
 
 
 def without_healing(options: dict[str, Any]) -> dict[str, Any]:

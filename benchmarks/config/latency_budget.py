@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from baselines.registry import methods
-from benchmarks.config.validation_errors import explain_validation_error
+from benchmarks.config.validation_errors import validated
 
 LATENCY_BUDGET = "latency_budget"
 """Key of a budget among the options."""
@@ -57,7 +57,4 @@ def budget_of(options: dict[str, Any]) -> LatencyBudget | None:
     """The budget among the options, or None. Raises ValueError where it is malformed."""
     if LATENCY_BUDGET not in options:
         return None
-    try:
-        return LatencyBudget.model_validate(options[LATENCY_BUDGET])
-    except ValidationError as error:
-        raise ValueError(f"{LATENCY_BUDGET}.{explain_validation_error(error)}") from None
+    return validated(LatencyBudget, options[LATENCY_BUDGET], LATENCY_BUDGET)

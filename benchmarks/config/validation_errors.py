@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
+
+M = TypeVar("M", bound=BaseModel)
 
 RENAMED_KEYS = {
     "choices": "multiple_choice",
@@ -17,6 +19,14 @@ RENAMED_KEYS = {
 """Keys of configurations before schema 2 -> their present names."""
 RENAMED_VALUES = {"graph": "cuda_graph"}
 """Values of configurations before schema 2 -> their present names."""
+
+
+def validated(model: type[M], data: Any, key: str) -> M:
+    """The data as a model. Raises ValueError with one line that starts with the key."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise ValueError(f"{key}.{explain_validation_error(error)}") from None
 
 
 def explain_validation_error(error: ValidationError) -> str:

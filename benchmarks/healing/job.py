@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from transformers import LlamaForCausalLM
 
 from benchmarks.healing.healing_text import HealingWindows
+from benchmarks.results.files import written_aside
 from benchmarks.results.hardware import hardware
 from benchmarks.runtime.device import Runtime
 from cqil.edits.digests import files_digest
@@ -19,6 +21,9 @@ from cqil.healing.training_state import TrainingPoint
 from cqil.healing.window_states import cross_entropy
 from cqil.modeling import PlannedLlamaForCausalLM
 from cqil.plan import LayerPlan, dense_plan
+
+WEIGHTS = "weights.safetensors"
+"""File of whole weights in the folder of a step."""
 
 
 @dataclass(frozen=True)
@@ -77,3 +82,9 @@ class HealingJob:
             **found,
         }
         return kind(str(path), files_digest(files), made)
+
+
+def save_weights(weights: dict[str, torch.Tensor], file: Path) -> None:
+    """Writes tensors as safetensors."""
+    with written_aside(file) as aside:
+        save_file({name: weight.cpu().contiguous() for name, weight in weights.items()}, aside)

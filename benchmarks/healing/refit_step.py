@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
-from benchmarks.healing.job import HealingJob
+from benchmarks.healing.job import WEIGHTS, HealingJob, save_weights
 from benchmarks.results.code_fingerprint import fingerprint
-from benchmarks.results.files import read_json, write_json, written_aside
+from benchmarks.results.files import read_json, write_json
 from benchmarks.runtime.progress import Progress
 from cqil.edits.weight_edit import Adapter, Refit
 from cqil.healing.changed_stages import stages_in_scope
@@ -20,8 +20,6 @@ from cqil.healing.refit import refit
 from cqil.healing.refit_options import RefitOptions
 from cqil.healing.stage_streams import StageFit
 from cqil.healing.training_state import TrainingPoint
-
-WEIGHTS = "weights.safetensors"
 
 
 def refit_step(job: HealingJob, options: RefitOptions) -> Refit | Adapter:
@@ -58,12 +56,6 @@ def refit_step(job: HealingJob, options: RefitOptions) -> Refit | Adapter:
         stage_ridges={str(fit.stage): fit.ridge for fit in fits},
         stage_left={str(fit.stage): fit.left for fit in fits},
     )
-
-
-def save_weights(weights: dict[str, torch.Tensor], file: Path) -> None:
-    """Writes tensors as safetensors."""
-    with written_aside(file) as aside:
-        save_file({name: weight.cpu().contiguous() for name, weight in weights.items()}, aside)
 
 
 class _StageFiles:

@@ -11,8 +11,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from benchmarks.healing.job import HealingJob
-from benchmarks.healing.refit_step import WEIGHTS, save_weights
+from benchmarks.healing.job import WEIGHTS, HealingJob, save_weights
 from benchmarks.results.code_fingerprint import fingerprint
 from benchmarks.results.files import written_aside
 from benchmarks.runtime.progress import Progress

@@ -24,18 +24,19 @@ from cqil.checkpoint.generation_settings import GenerationSettings, read_generat
 from cqil.checkpoint.locate_checkpoint import locate_checkpoint
 from cqil.checkpoint.tensor_names import (
     EMBEDDING,
+    LAYERS,
     LM_HEAD,
     check_shapes,
     expected_shapes,
+    in_layer,
     match_names,
+    name_in_dense,
 )
 from cqil.checkpoint.tensor_reader import check_finite, read_weight
 from cqil.checkpoint.tokenizer import read_tokenizer
 from cqil.checkpoint.weight_files import StoredTensor, opened, stored_tensors, weight_files
 from cqil.modeling.configuration import PlannedLlamaConfig
 from cqil.plan import LayerPlan
-
-LAYERS = "model.layers."
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,9 @@ class Checkpoint:
         Raises ValueError for one that is missing, in a planned folder, or not finite.
         """
         numbers = range(self.config.num_hidden_layers) if layers is None else sorted(layers)
-        names = [name for name in self.tensors if not name.startswith(LAYERS)]
-        parts = sorted({_in_layer(name)[1] for name in self.tensors if name.startswith(LAYERS)})
+        places = {name: in_layer(name) for name in self.tensors}
+        names = [name for name, place in places.items() if place is None]
+        parts = sorted({place[1] for place in places.values() if place is not None})
         names += [f"{LAYERS}{layer}.{part}" for layer in numbers for part in parts]
         read = self.reader(torch.float32)
         for name in names:
@@ -175,16 +177,4 @@ def _original_layers(
     tensors: Mapping[str, StoredTensor], plan: LayerPlan
 ) -> dict[str, StoredTensor]:
     """The tensors of a planned folder under the names of the dense model."""
-    renamed = {}
-    for name, tensor in tensors.items():
-        if name.startswith(LAYERS):
-            layer, part = _in_layer(name)
-            name = f"{LAYERS}{plan.stored_layers[layer]}.{part}"
-        renamed[name] = tensor
-    return renamed
-
-
-def _in_layer(name: str) -> tuple[int, str]:
-    """Layer and rest of a name that starts with LAYERS."""
-    number, part = name.removeprefix(LAYERS).split(".", 1)
-    return int(number), part
+    return {name_in_dense(name, plan): tensor for name, tensor in tensors.items()}

@@ -13,8 +13,9 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from cqil.checkpoint.weight_files import StoredTensor
 from cqil.errors import one_line
+from cqil.plan import LayerPlan
 
-PREFIX = "model."
+PREFIX, LAYERS = "model.", "model.layers."
 EMBEDDING, LM_HEAD = "model.embed_tokens.weight", "lm_head.weight"
 OLD_BUFFER = "rotary_emb.inv_freq"
 """Buffers of LLaMAs of 2023, which are computed today."""
@@ -35,6 +36,22 @@ def expected_shapes(config: LlamaConfig) -> dict[str, tuple[int, ...]]:
             "; correct it"
         ) from None
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+
+
+def in_layer(name: str) -> tuple[int, str] | None:
+    """Number of the layer and the rest of the name; None for a tensor outside of layers."""
+    if not name.startswith(LAYERS):
+        return None
+    number, part = name.removeprefix(LAYERS).split(".", 1)
+    return int(number), part
+
+
+def name_in_dense(name: str, plan: LayerPlan) -> str:
+    """The name in the dense model of a tensor of the plan's model, which numbers layers anew."""
+    if (found := in_layer(name)) is None:
+        return name
+    layer, part = found
+    return f"{LAYERS}{plan.stored_layers[layer]}.{part}"
 
 
 def match_names(

@@ -9,9 +9,10 @@ from functools import reduce
 import torch
 from transformers import LlamaForCausalLM
 
+from cqil.checkpoint.tensor_names import LAYERS, in_layer
 from cqil.checkpoint.tensor_reader import TensorReader, read_weight
 from cqil.edits.adapter_file import adapter_names, adapter_reader
-from cqil.edits.merging import LAYERS, merged_reader
+from cqil.edits.merging import merged_reader
 from cqil.edits.refit_file import refit_names, refit_reader
 from cqil.edits.weight_edit import LayerMerge, Refit, WeightEdit
 
@@ -38,8 +39,7 @@ def edited_layers(edits: Sequence[WeightEdit]) -> frozenset[int]:
             layers.add(edit.into)
             continue
         names = refit_names(edit) if isinstance(edit, Refit) else adapter_names(edit)
-        inside = (name.removeprefix(LAYERS) for name in names if name.startswith(LAYERS))
-        layers |= {int(name.split(".", 1)[0]) for name in inside}
+        layers |= {place[0] for place in map(in_layer, names) if place is not None}
     return frozenset(layers)
 
 

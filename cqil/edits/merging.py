@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import torch
 
+from cqil.checkpoint.tensor_names import LAYERS
 from cqil.checkpoint.tensor_reader import TensorReader, read_weight
 from cqil.edits.weight_edit import LayerMerge
 
-LAYERS = "model.layers."
 PROJECTION = "_proj.weight"
 """How the names of the weights end that the notebook merges."""
 

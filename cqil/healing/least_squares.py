@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import torch
 
+from cqil.modeling.precision import at_least_float32
+
 COLUMNS = 512
 """So many columns of a Gram matrix are summed at once."""
 
@@ -33,8 +35,7 @@ class TokenSums:
 
     def add(self, f_NF: torch.Tensor, r_NH: torch.Tensor, w_N: torch.Tensor) -> None:
         """Adds tokens with features f, targets r and weights w, in float32 or wider."""
-        wide = torch.promote_types(f_NF.dtype, torch.float32)
-        f_NF, r_NH, w_N = f_NF.to(wide), r_NH.to(wide), w_N.to(wide)
+        f_NF, r_NH, w_N = (at_least_float32(tensor) for tensor in (f_NF, r_NH, w_N))
         weighted_NF = f_NF * w_N[:, None]
         self._add_gram(weighted_NF, f_NF)
         self.cross_FH += weighted_NF.T @ r_NH
@@ -42,8 +43,8 @@ class TokenSums:
 
     def add_gram(self, f_NF: torch.Tensor) -> None:
         """Adds tokens of weight 1 to the Gram matrix alone."""
-        f_NF = f_NF.to(torch.promote_types(f_NF.dtype, torch.float32))
-        self._add_gram(f_NF, f_NF)
+        wide_NF = at_least_float32(f_NF)
+        self._add_gram(wide_NF, wide_NF)
 
     def _add_gram(self, weighted_NF: torch.Tensor, f_NF: torch.Tensor) -> None:
         for start in range(0, f_NF.shape[1], COLUMNS):

@@ -19,7 +19,7 @@ from cqil.healing.losses import distillation_loss
 from cqil.healing.refit_options import Projection
 from cqil.healing.stage_linears import change_stage, inputs_of, stage_linears
 from cqil.modeling import PlannedLlamaForCausalLM
-from cqil.modeling.layer_inputs import layer_inputs
+from cqil.modeling.layer_inputs import LayerInputs
 
 FEATURE_RIDGE, GRADIENT_RIDGE = 0.1, 0.3
 """Shares of the mean diagonals of the Gram matrices."""
@@ -41,8 +41,8 @@ class LossSteps:
         batch: int,
     ) -> None:
         """`batch`: windows that run at once; gradients take the memory of all their states."""
-        self.dense, self.planned, self.batch = dense, planned, batch
-        self.first = min(stages)
+        self.planned, self.batch, self.first = planned, batch, min(stages)
+        self._layer_inputs = LayerInputs(dense)
         linears = {stage: stage_linears(planned, stage, projections) for stage in sorted(stages)}
         self.linears = {stage: members for stage, members in linears.items() if members}
         tokens = [part_BT.to(dense.device) for part_BT in tokens_BT.split(batch)]
@@ -53,7 +53,7 @@ class LossSteps:
 
     def _through(self, first: int, last: int | None, x_BTH: torch.Tensor) -> list[torch.Tensor]:
         """The stream before the first of some stages, and behind each."""
-        inputs, streams = layer_inputs(self.dense, x_BTH), [x_BTH]
+        inputs, streams = self._layer_inputs(x_BTH), [x_BTH]
         for stage in self.planned.model.decode_stages[first:last]:
             streams.append(stage(streams[-1], **inputs))
         return streams

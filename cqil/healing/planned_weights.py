@@ -8,10 +8,9 @@ import torch
 from torch import nn
 from transformers import LlamaForCausalLM
 
+from cqil.checkpoint.tensor_names import name_in_dense
 from cqil.modeling import PlannedLlamaForCausalLM
 from cqil.plan import LayerPlan
-
-LAYERS = "model.layers."
 
 
 def planned_with(
@@ -35,11 +34,3 @@ def replace_parameter(model: nn.Module, name: str, weight: torch.Tensor) -> nn.P
     parameter = nn.Parameter(weight, requires_grad=False)
     setattr(model.get_submodule(place), own_name, parameter)
     return parameter
-
-
-def name_in_dense(name: str, plan: LayerPlan) -> str:
-    """The name in the dense model of a parameter of the plan's, which numbers layers anew."""
-    if not name.startswith(LAYERS):
-        return name
-    number, rest = name.removeprefix(LAYERS).split(".", 1)
-    return f"{LAYERS}{plan.stored_layers[int(number)]}.{rest}"

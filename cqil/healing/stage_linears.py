@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from cqil.checkpoint.tensor_names import LAYERS
+from cqil.healing.planned_weights import replace_parameter
 from cqil.healing.refit_options import Projection
 from cqil.modeling import PlannedLlamaForCausalLM
 from cqil.plan.stages import has_attention, has_mlp, layer_of
@@ -34,7 +36,7 @@ class StageLinear:
 
     def set_weight(self, weight: torch.Tensor) -> None:
         """A new parameter, so that the dense model, which shares the old one, stays as it is."""
-        self.module.weight = nn.Parameter(weight, requires_grad=False)
+        replace_parameter(self.module, "weight", weight)
 
 
 def stage_linears(
@@ -52,7 +54,7 @@ def stage_linears(
                 place = PARTS[projection]
                 module = planned.model.layers[stored].get_submodule(place)
                 assert isinstance(module, nn.Linear)
-                name = f"model.layers.{layer}.{place}.weight"
+                name = f"{LAYERS}{layer}.{place}.weight"
                 linears.append(StageLinear(name, module, share, projection))
     return linears
 

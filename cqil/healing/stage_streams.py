@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from transformers import LlamaForCausalLM
@@ -17,7 +16,7 @@ from cqil.healing.least_squares import TokenSums, best_ridge
 from cqil.healing.refit_options import Projection
 from cqil.healing.stage_linears import StageLinear, change_stage, inputs_of, stage_linears
 from cqil.modeling import PlannedLlamaForCausalLM
-from cqil.modeling.layer_inputs import layer_inputs
+from cqil.modeling.layer_inputs import LayerInputs
 
 STEPS = (0.5, 0.25)
 """Shorter steps towards a solution that is not exact."""
@@ -55,7 +54,7 @@ class StageStreams:
         self.dense_BTH = dense.model.embed_tokens(tokens_BT.to(dense.device))
         self.plan_BTH = self.dense_BTH.clone()
         self.depth = 0
-        self._inputs_by_windows: dict[int, dict[str, Any]] = {}
+        self._layer_inputs = LayerInputs(dense)
         windows = len(tokens_BT)
         self.fitted_windows = windows - min(windows - 1, max(1, round(held_out * windows)))
         self._batches = [slice(i, i + batch) for i in range(0, windows, batch)]
@@ -81,13 +80,6 @@ class StageStreams:
 
     def _run(self, stage: int, x_BTH: torch.Tensor) -> torch.Tensor:
         return self.stages[stage](x_BTH, **self._layer_inputs(x_BTH))
-
-    def _layer_inputs(self, x_BTH: torch.Tensor) -> dict[str, Any]:
-        """Equal for all windows, so they are made once for each number of windows."""
-        windows = len(x_BTH)
-        if windows not in self._inputs_by_windows:
-            self._inputs_by_windows[windows] = layer_inputs(self.dense, x_BTH)
-        return self._inputs_by_windows[windows]
 
     def has(self, stage: int, projections: Sequence[Projection]) -> bool:
         """Whether the stage has any of the projections."""
@@ -127,7 +119,7 @@ class StageStreams:
             x_BTH, y_BTH = self.plan_BTH[held_out], self.dense_BTH[held_out]
             if len(x_BTH):
                 missed_BTH = (y_BTH - self._run(stage, x_BTH)).float()
-                w_BT = 1 / y_BTH.float().square().mean(-1)
+                w_BT = _token_weights(y_BTH)
                 total += float((w_BT * missed_BTH.square().sum(-1)).sum(dtype=torch.float64))
         return total
 
@@ -148,13 +140,18 @@ class StageStreams:
             with inputs_of(linears) as seen:
                 missed_BTH = y_BTH - self._run(stage, x_BTH)
             f_BTF = torch.cat([linear.share * seen[linear.name] for linear in linears], -1)
-            w_BT = 1 / y_BTH.float().square().mean(-1)
+            w_BT = _token_weights(y_BTH)
             inside = max(0, min(len(x_BTH), self.fitted_windows - batch.start))
             for sums, part in ((fitted, slice(0, inside)), (held_out, slice(inside, None))):
                 sums.add(
                     f_BTF[part].flatten(0, 1), missed_BTH[part].flatten(0, 1), w_BT[part].flatten()
                 )
         return fitted, held_out
+
+
+def _token_weights(y_BTH: torch.Tensor) -> torch.Tensor:
+    """[B, T]: a few tokens have streams a hundred times larger, and would own the fit."""
+    return 1 / y_BTH.float().square().mean(-1)
 
 
 @dataclass(frozen=True)

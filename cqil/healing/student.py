@@ -15,8 +15,9 @@ from peft import LoraConfig, inject_adapter_in_model
 from torch import nn
 from transformers import LlamaForCausalLM
 
+from cqil.checkpoint.tensor_names import LAYERS, name_in_dense
 from cqil.healing.changed_stages import changed_stages
-from cqil.healing.planned_weights import LAYERS, name_in_dense, planned_with, replace_parameter
+from cqil.healing.planned_weights import planned_with, replace_parameter
 from cqil.healing.training_options import FullOptions, LoraOptions
 from cqil.modeling import PlannedLlamaForCausalLM
 from cqil.modeling.precision import at_least_float32

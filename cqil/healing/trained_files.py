@@ -8,8 +8,8 @@ import torch
 from peft import LoraConfig
 from safetensors.torch import save_file
 
-from cqil.edits.adapter_file import CONFIG, WEIGHTS
-from cqil.healing.planned_weights import LAYERS
+from cqil.checkpoint.tensor_names import in_layer
+from cqil.edits.adapter_file import WEIGHTS
 from cqil.healing.student import Student
 from cqil.healing.training_options import LoraOptions
 
@@ -19,11 +19,12 @@ def save_adapter(student: Student, options: LoraOptions, base: str, folder: Path
 
     `base`: name of the dense model, for the adapter's configuration.
     """
+    names = student.dense_names()
     weights = {
-        f"base_model.model.{student.dense_names()[name].replace('.default.', '.')}": _stored(weight)
+        f"base_model.model.{names[name].replace('.default.', '.')}": _stored(weight)
         for name, weight in student.trained.items()
     }
-    layers = {int(name.split(LAYERS)[1].split(".")[0]) for name in weights}
+    layers = {place[0] for place in map(in_layer, names.values()) if place is not None}
     folder.mkdir(parents=True, exist_ok=True)
     LoraConfig(
         r=options.rank,
@@ -36,7 +37,6 @@ def save_adapter(student: Student, options: LoraOptions, base: str, folder: Path
         inference_mode=True,
     ).save_pretrained(str(folder))
     save_file(weights, folder / WEIGHTS)
-    assert (folder / CONFIG).is_file()
 
 
 def full_weights(student: Student, dtype: torch.dtype) -> dict[str, torch.Tensor]:

@@ -25,6 +25,8 @@ from cqil.healing.training_options import TrainingOptions
 from cqil.healing.training_state import TrainingCheckpoint, TrainingPoint
 from cqil.healing.window_states import cross_entropy, scored_positions, window_states
 
+KEPT = "the last checkpoint is kept"
+
 
 class Windows(Protocol):
     """Token ids [T] of numbered windows."""
@@ -51,19 +53,12 @@ class Trainer:
         seed: int = 0,
     ) -> None:
         """`dense` is the teacher. Windows are taken in order, and from the first on again."""
-        self.student, self.options, self.accelerator, self.seed = (
-            student,
-            options,
-            accelerator,
-            seed,
-        )
-        self.windows, self.held_out = windows, held_out
+        self.student, self.windows, self.held_out = student, windows, held_out
+        self.options, self.accelerator, self.seed = options, accelerator, seed
         self.window = len(windows[0])
         self.prompt = min(self.window - 1, max(1, round(options.prompt * self.window)))
-        self.step_windows, self.steps = (
-            options.windows_of_step(self.window),
-            options.steps(self.window),
-        )
+        self.step_windows = options.windows_of_step(self.window)
+        self.steps = options.steps(self.window)
         _check(student, options, self.step_windows, accelerator.num_processes)
         if options.gradient_checkpointing:
             student.model.activation_checkpointing_enable({"use_reentrant": False})
@@ -116,22 +111,18 @@ class Trainer:
         except torch.OutOfMemoryError as error:
             raise TrainingError(
                 f"batch: out of memory in step {step + 1} with batch {self.options.batch}; lower "
-                f"it, or set gradient_checkpointing; {self._kept()} ({str(error).splitlines()[0]})"
+                f"it, or set gradient_checkpointing; {KEPT} ({str(error).splitlines()[0]})"
             ) from None
         if not math.isfinite(loss):
             raise TrainingError(
                 f"learning_rate: the loss is {loss} in step {step + 1} at "
-                f"{self.options.learning_rate:g}; lower it; {self._kept()}"
+                f"{self.options.learning_rate:g}; lower it; {KEPT}"
             )
         for group in self.optimizer.param_groups:
             group["lr"] = self.options.rate(step, self.steps)
         self.optimizer.step()
         self.optimizer.zero_grad()
         return loss
-
-    def _kept(self) -> str:
-        kept = [point.step for point in self.points if point.step and point.held_out is not None]
-        return f"the checkpoint of step {kept[-1]} is kept" if kept else "no step is kept"
 
     def _accumulate(self, step: int) -> float:
         """Adds up the gradients of a step's windows; their mean loss over all devices."""

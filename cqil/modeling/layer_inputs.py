@@ -23,3 +23,18 @@ def layer_inputs(dense: LlamaForCausalLM, embedded_BTH: torch.Tensor) -> dict[st
         "position_embeddings": dense.model.rotary_emb(embedded_BTH, positions_1T),
         "position_ids": positions_1T,
     }
+
+
+class LayerInputs:
+    """Those of any number of windows of one length, each made once: all windows read the same."""
+
+    def __init__(self, dense: LlamaForCausalLM) -> None:
+        self.dense = dense
+        self._by_windows: dict[int, dict[str, Any]] = {}
+
+    def __call__(self, x_BTH: torch.Tensor) -> dict[str, Any]:
+        """What every layer reads beside these states."""
+        windows = len(x_BTH)
+        if windows not in self._by_windows:
+            self._by_windows[windows] = layer_inputs(self.dense, x_BTH)
+        return self._by_windows[windows]

@@ -65,7 +65,7 @@ class Estimates:
     @cached_property
     def recoveries(self) -> pd.DataFrame:
         """`recovery.recoveries`."""
-        return recovery.recoveries(self.results, self.accuracies)
+        return recovery.recoveries(self.results, self.accuracies, self.rounds)
 
     @cached_property
     def healed_removal(self) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from benchmarks.results.statistics import NO_ESTIMATE, Estimate
 from reports.data.healing import total_minutes, total_tokens
 from reports.data.labels import healing_way
 from reports.data.results import ENGINE, ReportedVariant, Results
-from reports.estimates.latency import round_seconds
+from reports.estimates.latency import RoundSeconds
 from reports.estimates.quality import (
     bootstrap_of,
     headline_samples,
@@ -75,7 +75,7 @@ def twin_of(results: Results, healed: ReportedVariant) -> ReportedVariant | None
     return next((v for v in results.unhealed if same_plan(v, healed)), None)
 
 
-def recoveries(results: Results, accuracies: pd.DataFrame) -> pd.DataFrame:
+def recoveries(results: Results, accuracies: pd.DataFrame, rounds: RoundSeconds) -> pd.DataFrame:
     """One row a healed variant; what is not known is NO_ESTIMATE, `twin` is empty without one.
 
     Gaps are nats per token of the twin above dense; `closed` are the shares of them that come back,
@@ -84,12 +84,15 @@ def recoveries(results: Results, accuracies: pd.DataFrame) -> pd.DataFrame:
     over that of the twin on one device.
     """
     means = mean_accuracies(accuracies)
-    rows = [_row(results, variant, means) for variant in results.healed]
+    rows = [_row(results, variant, means, rounds) for variant in results.healed]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _row(
-    results: Results, variant: ReportedVariant, accuracies: dict[str, Estimate]
+    results: Results,
+    variant: ReportedVariant,
+    accuracies: dict[str, Estimate],
+    rounds: RoundSeconds,
 ) -> dict[str, Any]:
     twin, texts = twin_of(results, variant), healed_texts(results)
     name, before = variant.name, "" if twin is None else twin.name
@@ -112,7 +115,7 @@ def _row(
         "accuracy_before": accuracies.get(before, NO_ESTIMATE),
         "accuracy_after": accuracies.get(name, NO_ESTIMATE),
         "accuracy_difference": accuracy_difference(results, name, before),
-        "decode_ratio": _decode_ratio(results, name, before),
+        "decode_ratio": _decode_ratio(results, rounds, name, before),
     }
 
 
@@ -155,8 +158,7 @@ def _perplexity(results: Results, variant: str, texts: list[str]) -> Estimate:
     return perplexity(results, variant, texts) if variant in results.windows else NO_ESTIMATE
 
 
-def _decode_ratio(results: Results, variant: str, twin: str) -> Estimate:
-    rounds = round_seconds(results)
+def _decode_ratio(results: Results, rounds: RoundSeconds, variant: str, twin: str) -> Estimate:
     if not {(variant, ENGINE), (twin, ENGINE)} <= rounds.keys():
         return NO_ESTIMATE
     decode = (rounds[name, ENGINE]["decode"] for name in (variant, twin))

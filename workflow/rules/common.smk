@@ -13,7 +13,6 @@ from benchmarks.config.generation_tasks import (
     check_task_files,
 )
 from benchmarks.config.healing import (
-    AdapterOptions,
     healing_name,
     healing_steps,
     without_healing,
