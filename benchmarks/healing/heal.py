@@ -105,6 +105,7 @@ def _edit(
         plan=variant.plan,
         edited=edited_weights(dense, variant.edits),
         windows=windows,
+        prompt=window // 2 if isinstance(step, RefitOptions) else step.prompt_tokens(window),
         runtime=runtime,
         folder=folder,
         progress=progress,

@@ -18,7 +18,7 @@ from benchmarks.runtime.device import Runtime
 from cqil.edits.digests import files_digest
 from cqil.edits.weight_edit import Adapter, Refit
 from cqil.healing.training_state import TrainingPoint
-from cqil.healing.window_states import cross_entropy
+from cqil.healing.window_states import cross_entropy, scored_positions
 from cqil.modeling import PlannedLlamaForCausalLM
 from cqil.plan import LayerPlan, dense_plan
 
@@ -38,6 +38,8 @@ class HealingJob:
     edited: Mapping[str, torch.Tensor]
     """Weights that differ from the dense model's before the step."""
     windows: HealingWindows
+    prompt: int
+    """Tokens of a window that are prompt, where the plan has its own prefill."""
     runtime: Runtime
     folder: Path
     """Where the weights go."""
@@ -46,18 +48,19 @@ class HealingJob:
     request: dict[str, Any]
     """All that decides what the step gives; what was kept of another request is left alone."""
 
-    def held_out_loss(self, model: PlannedLlamaForCausalLM) -> float:
-        """Cross-entropy of the held-out windows, in nats."""
+    def held_out_loss(self, model: PlannedLlamaForCausalLM, scored: slice = slice(None)) -> float:
+        """Cross-entropy of the held-out windows, in nats; `scored` as of `cross_entropy`."""
         batches = (
             torch.from_numpy(window)[None].to(model.device) for window in self.windows.held_out
         )
-        total, count = cross_entropy(model, batches, self.windows.training.window // 2)
+        total, count = cross_entropy(model, batches, self.prompt, scored)
         return total / count
 
     def dense_loss(self) -> float:
-        """That of the dense model."""
-        plan = dense_plan(self.plan.num_layers)
-        return self.held_out_loss(PlannedLlamaForCausalLM.from_dense(self.dense, plan))
+        """That of the dense model, on the tokens that the plan is measured on."""
+        dense = PlannedLlamaForCausalLM.from_dense(self.dense, dense_plan(self.plan.num_layers))
+        scored = scored_positions(self.plan, self.windows.training.window, self.prompt)
+        return self.held_out_loss(dense, scored)
 
     def edit(
         self,

@@ -56,7 +56,7 @@ class Trainer:
         self.student, self.windows, self.held_out = student, windows, held_out
         self.options, self.accelerator, self.seed = options, accelerator, seed
         self.window = len(windows[0])
-        self.prompt = min(self.window - 1, max(1, round(options.prompt * self.window)))
+        self.prompt = options.prompt_tokens(self.window)
         self.step_windows = options.windows_of_step(self.window)
         self.steps = options.steps(self.window)
         _check(student, options, self.step_windows, accelerator.num_processes)

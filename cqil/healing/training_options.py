@@ -60,6 +60,10 @@ class TrainingOptions(BaseModel):
         """Windows of one optimizer step."""
         return max(1, self.step_tokens // window)
 
+    def prompt_tokens(self, window: int) -> int:
+        """Tokens of a window that are prompt, where that matters."""
+        return min(window - 1, max(1, round(self.prompt * window)))
+
     def steps(self, window: int) -> int:
         """Optimizer steps of the whole budget."""
         return math.ceil(self.tokens / (self.windows_of_step(window) * window))

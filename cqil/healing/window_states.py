@@ -42,14 +42,20 @@ def window_states(
 
 @torch.no_grad()
 def cross_entropy(
-    model: PlannedLlamaForCausalLM, batches: Iterable[torch.Tensor], prompt: int
+    model: PlannedLlamaForCausalLM,
+    batches: Iterable[torch.Tensor],
+    prompt: int,
+    scored: slice = slice(None),
 ) -> tuple[float, int]:
-    """Summed cross-entropy in nats of the scored tokens of windows [B, T], and their number."""
+    """Summed cross-entropy in nats of the scored tokens of windows [B, T], and their number.
+
+    `scored`: of the states that the model gives, those that another plan is compared on.
+    """
     training = model.training
     model.eval()
     total, count = 0.0, 0
     for tokens_BT in batches:
-        states_BSH = window_states(model, tokens_BT, prompt)[:, :-1]
+        states_BSH = window_states(model, tokens_BT, prompt)[:, scored][:, :-1]
         labels_BS = tokens_BT[:, -states_BSH.shape[1] :]
         head_VH = model.lm_head.weight
         total += float(language_model_loss(states_BSH.flatten(0, 1), labels_BS.flatten(), head_VH))

@@ -6,6 +6,7 @@ import pytest
 import torch
 from measurements import CPU, DOCUMENTS, WINDOW
 from tiny_models import tokens_of
+from torch.nn import functional as F  # noqa: N812
 from transformers import AutoModelForCausalLM
 
 import cqil.modeling  # noqa: F401, Transformers then loads planned folders
@@ -90,8 +91,22 @@ def test_steps_go_on_from_those_before(unhealed, text):
 def test_a_healed_plan_may_skip(unhealed, manifest, text):
     write_variant("skip", SKIP, manifest, None, None, unhealed)
     variant = read_variant(healed(unhealed, text, LORA))
-    losses = [point["loss"] for point in variant.edits[0].made["course"][1:]]
+    made = variant.edits[0].made
+    losses = [point["loss"] for point in made["course"][1:]]
     assert losses[-1] < losses[0]
+    # Dense is measured on the tokens that the plan decodes, which are those behind the prompt.
+    checkpoint = open_manifest(variant.manifest)
+    held_out = (
+        HealingText(DATA, [text], [text]).windows(checkpoint.tokenizer, 32, CPU.seed).held_out
+    )
+    tokens_BT = torch.stack([torch.from_numpy(window) for window in held_out])
+    with torch.inference_mode():
+        logits_BTV = checkpoint.load_dense(torch.float32, "cpu")(tokens_BT).logits
+    decoded = slice(WINDOW // 2 - 1, -1)
+    wanted = F.cross_entropy(
+        logits_BTV[:, decoded].flatten(0, 1), tokens_BT[:, WINDOW // 2 :].flatten()
+    )
+    assert made["dense_held_out"] == pytest.approx(float(wanted), rel=1e-5)
 
 
 @pytest.mark.parametrize("step", [REFIT, LORA], ids=lambda step: step["method"])
