@@ -40,7 +40,7 @@ bypass: env  ## How far attention is passed on in a group, and where to (about 1
 	$(RUN) --configfile config/bypass.yaml
 	@echo "report: results/bypass/report/report.html"
 
-heal: env  ## How much healing brings back, for grouping, removal and skipping (about 45 minutes)
+heal: env  ## How much healing brings back, for grouping, removal and skipping (about 70 minutes)
 	$(RUN) --configfile config/heal.yaml
 	@echo "report: results/heal/report/report.html"
 
