@@ -22,7 +22,7 @@ env: .venv/.ready  ## Make .venv from requirements.lock
 
 reproduce: env  ## Run the embedded default and draw its report (about 15 minutes on 2 cores)
 	$(RUN) --configfile config/default.yaml
-	@echo "report: results/default/report/report.html"
+	@echo "report: results/default/report/report.html (open it in a browser)"
 
 smoke: env  ## The same with few documents and variants (about 3 minutes)
 	$(RUN) --configfile config/smoke.yaml
@@ -43,6 +43,9 @@ bypass: env  ## How far attention is passed on in a group, and where to (about 1
 heal: env  ## How much healing brings back, for grouping, removal and skipping (about 70 minutes)
 	$(RUN) --configfile config/heal.yaml
 	@echo "report: results/heal/report/report.html"
+
+run: env  ## Any run: make run CONFIG=FILE, and MODEL=FOLDER_OR_HUB_ID with NAME=RESULTS_FOLDER
+	$(RUN) --configfile "$(CONFIG)" $(if $(MODEL)$(NAME),--config $(if $(MODEL),"model=$(MODEL)") $(if $(NAME),"name=$(NAME)"))
 
 test: env  ## Run the tests, the smoke workflow among them (about 10 minutes on 2 cores)
 	$(WITH_PATH) $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
@@ -80,8 +83,8 @@ style: env  ## Format everything
 schemas: env  ## Write the JSON Schemas of configurations and results
 	$(BIN)/python -m benchmarks schemas
 
-why: env  ## Say what a run would do, and why
-	$(RUN) --configfile config/default.yaml --dry-run
+why: env  ## What a run would do, why, and for how long: make why [CONFIG=FILE]
+	@$(WITH_PATH) $(BIN)/python workflow/why.py "$(or $(CONFIG),config/default.yaml)"
 
 unlock: env  ## After a crash or power cut: release the lock, then run the same target again
 	$(RUN) --unlock
@@ -89,4 +92,4 @@ unlock: env  ## After a crash or power cut: release the lock, then run the same 
 clean:  ## Remove results; models, texts and tasks stay
 	rm -rf results .snakemake
 
-.PHONY: help env reproduce smoke reproduce-full rules bypass heal test bench probe regress test-deep test-cuda quality style schemas why unlock clean
+.PHONY: help env run reproduce smoke reproduce-full rules bypass heal test bench probe regress test-deep test-cuda quality style schemas why unlock clean

@@ -21,7 +21,7 @@ from cqil.plan import LayerPlan
 
 class BlockPruner(Method):
     family: ClassVar[str] = "removal"
-    default_look: ClassVar[Look] = Look("BlockPruner removal", "P", "none")
+    default_look: ClassVar[Look] = Look("BlockPruner removal", "P", "left")
     method: Literal["blockpruner"] = "blockpruner"
     depth: Depth
 

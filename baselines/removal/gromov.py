@@ -16,7 +16,7 @@ from cqil.plan import LayerPlan, kept_layers_plan
 
 class Gromov(Method):
     family: ClassVar[str] = "removal"
-    default_look: ClassVar[Look] = Look("Gromov removal", "s", "none")
+    default_look: ClassVar[Look] = Look("Gromov removal", "D")
     method: Literal["gromov"] = "gromov"
     depth: Depth
 

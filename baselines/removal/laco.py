@@ -48,7 +48,7 @@ class LaCo(Method):
     def look(self) -> Look:
         if self.rule == "paper":
             return Look("LaCo merging", "h")
-        return Look("LaCo merging, notebook rule", "h", "none")
+        return Look("LaCo merging, notebook rule", "h", "left")
 
     @model_validator(mode="after")
     def _one_target(self) -> "LaCo":

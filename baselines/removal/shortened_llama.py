@@ -44,7 +44,7 @@ class Shortened(ProtectedEnds, Method):
     def look(self) -> Look:
         if self.criterion == "ppl":
             return Look("Shortened LLaMA, perplexity", "X")
-        return Look("Shortened LLaMA, Taylor", "X", "none")
+        return Look("Shortened LLaMA, Taylor", "X", "left")
 
     def plan(self, evidence: Evidence) -> LayerPlan:
         scores_L = np.array(evidence.required_search_result["scores"])

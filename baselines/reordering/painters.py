@@ -12,7 +12,7 @@ from cqil.plan import LayerPlan, uniform_plan
 
 class Painters(Method):
     family: ClassVar[str] = "reordering"
-    default_look: ClassVar[Look] = Look("Painters", "d", "none")
+    default_look: ClassVar[Look] = Look("Painters", "d", "top")
     method: Literal["painters"] = "painters"
     start: int = Field(ge=0, description="First layer of the one stage, 0-based")
     end: int = Field(ge=2, description="Exclusive")

@@ -46,7 +46,7 @@ class EarlyExitMethod(Method):
         if self.criterion == "fixed":
             return Look("Early exit, fixed depth", "^", "left")
         if self.criterion == "saturation":
-            return Look("Early exit, saturation", "^", "none")
+            return Look("Early exit, saturation", "^", "right")
         return Look("Early exit, softmax gap", "^")
 
     @model_validator(mode="after")

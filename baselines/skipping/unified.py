@@ -34,8 +34,8 @@ class UnifiedSkipping(Method):
 
     @property
     def look(self) -> Look:
-        fills: dict[str, Literal["full", "none", "left"]]
-        fills = {"code": "full", "even": "none", "paper": "left"}
+        fills: dict[str, Literal["full", "bottom", "left"]]
+        fills = {"code": "full", "even": "bottom", "paper": "left"}
         return Look(f"Skipping, {self.rule} rule", "v", fills[self.rule])
 
     @model_validator(mode="after")

@@ -137,7 +137,8 @@ def measure_multiple_choice(
             bootstrap_iters=0,
         )
         versions = {name: str(version) for name, version in results["versions"].items()}
-        return {"samples": list(_samples(results["samples"], lm)), "task_versions": versions}
+        samples = list(_samples(results["samples"], loaded_tasks, lm))
+        return {"samples": samples, "task_versions": versions}
 
     return run_measurement(
         MultipleChoiceResult, variant, {"tasks": tasks}, runtime, measure, task_versions={}
@@ -152,16 +153,26 @@ def draw_documents(total: int, documents: int | None, seed: int) -> list[int]:
 
 
 def _samples(
-    rows_by_task: dict[str, list[dict[str, Any]]], lm: PhaseAwareLM
+    rows_by_task: dict[str, list[dict[str, Any]]], tasks: dict[str, Any], lm: PhaseAwareLM
 ) -> Iterator[MultipleChoiceSample]:
     """The rows of lm-eval as samples of a result."""
-    for task, rows in rows_by_task.items():
+    for name, rows in rows_by_task.items():
         for row in rows:
             yield MultipleChoiceSample(
-                task=task,
+                task=name,
                 document=row["doc_hash"][:16],
-                acc=row["acc"],
-                acc_norm=row.get("acc_norm"),
+                acc=int(row["acc"]),
+                acc_norm=None if "acc_norm" not in row else int(row["acc_norm"]),
                 loglikelihoods=[float(response[0]) for response in row["filtered_resps"]],
+                characters=[len(choice) for choice in tasks[name].doc_to_choice(row["doc"])],
+                right=_right_choices(tasks[name], row["doc"]),
                 one_token=all(lm.one_token[texts] for texts in row["arguments"]),
             )
+
+
+def _right_choices(task: Any, document: dict[str, Any]) -> list[int]:
+    """Indices of the right choices, however the task names them, as lm-eval reads them."""
+    gold = (task.doc_to_text if task.multiple_input else task.doc_to_target)(document)
+    choices = task.doc_to_choice(document)
+    golds = gold if isinstance(gold, list) else [gold]
+    return [choices.index(gold) if isinstance(gold, str) else gold for gold in golds]

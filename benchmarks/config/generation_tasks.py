@@ -26,7 +26,7 @@ class WheelDataset(ConfigSection):
 class FileDataset(ConfigSection):
     """A user's file: JSON lines with `source` and `reference`."""
 
-    path: Path
+    path: Path = Field(strict=False)
 
 
 class GenerationTask(ConfigSection):
@@ -37,7 +37,7 @@ class GenerationTask(ConfigSection):
     dataset: WheelDataset | FileDataset
     prompt: str
     shots: int = Field(default=0, ge=0)
-    words: tuple[Count, Count] | None = None
+    words: tuple[Count, Count] | None = Field(default=None, strict=False)
     first_words: Count | None = None
     max_new_tokens: Count
     stop: list[str] = []

@@ -175,7 +175,8 @@ def parse_method(key: str, options: dict[str, Any]) -> Method:
             options = budget.replace_by_depth(options, PLACEHOLDER_DEPTH)
         return methods()[name].model_validate(options)
     except ValidationError as error:
-        raise ValueError(f"config: {key}.{explain_validation_error(error)}") from None
+        known = methods()[name].model_fields
+        raise ValueError(f"config: {key}.{explain_validation_error(error, known)}") from None
     except ValueError as error:
         raise ValueError(f"config: {key}.{error}") from None
 

@@ -19,9 +19,9 @@ MIN_ROUNDS = 5
 
 
 class ConfigSection(BaseModel):
-    """A section of a configuration; unknown keys are errors."""
+    """A section of a configuration; unknown keys are errors, and `true` is no number."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 def _as_list(value: Any) -> Any:

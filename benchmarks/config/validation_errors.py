@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -26,18 +27,34 @@ def validated(model: type[M], data: Any, key: str) -> M:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise ValueError(f"{key}.{explain_validation_error(error)}") from None
+        raise ValueError(f"{key}.{explain_validation_error(error, model.model_fields)}") from None
 
 
-def explain_validation_error(error: ValidationError) -> str:
-    """The first fault as one line: key, what is wrong, the value.
+def explain_validation_error(error: ValidationError, known: Iterable[str] = ()) -> str:
+    """The first fault as one line: key, what is wrong, the value. `known`: keys that there are.
 
-    A key that was renamed is named before all other faults, since it explains them: under its old
-    name the key is unknown, and under its new name it is missing.
+    A key that was renamed or misspelt is named before all other faults, since it explains them:
+    as it is written the key is unknown, and as it is meant it is missing.
     """
     faults = error.errors()
     renamed = [line for fault in faults if (line := _explain_renamed(fault)) is not None]
-    return renamed[0] if renamed else _explain_fault(faults[0])
+    if renamed:
+        return renamed[0]
+    unknown = [fault for fault in faults if fault["type"] == "extra_forbidden"]
+    if unknown:
+        return _explain_unknown(unknown[0], known or _missing_keys(faults))
+    return _explain_fault(faults[0])
+
+
+def _missing_keys(faults: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [str(fault["loc"][-1]) for fault in faults if fault["type"] == "missing"]
+
+
+def _explain_unknown(fault: Mapping[str, Any], known: Iterable[str]) -> str:
+    """The unknown key, and the known one that it is most like."""
+    alike = get_close_matches(str(fault["loc"][-1]), list(known), n=1)
+    remedy = f"did you mean {alike[0]}?" if alike else "remove it or correct its spelling"
+    return f"{_key_of(fault)}: unknown key; {remedy}"
 
 
 def _explain_renamed(fault: Mapping[str, Any]) -> str | None:
@@ -53,8 +70,6 @@ def _explain_renamed(fault: Mapping[str, Any]) -> str | None:
 
 def _explain_fault(fault: Mapping[str, Any]) -> str:
     key, message = _key_of(fault), fault["msg"].removeprefix("Value error, ")
-    if fault["type"] == "extra_forbidden":
-        return f"{key}: unknown key; remove it or correct its spelling"
     if fault["type"] == "missing":
         return f"{key}: missing; config/README.md explains it"
     if fault["type"] == "value_error":

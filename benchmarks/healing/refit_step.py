@@ -29,17 +29,26 @@ def refit_step(job: HealingJob, options: RefitOptions) -> Refit | Adapter:
     before = job.held_out_loss(planned_with(job.dense, job.plan, job.edited))
     started = time.monotonic() - stages.seconds
     fits: list[StageFit] = []
+    taken: list[bool] = []
     total = len(stages_in_scope(job.plan, options.scope))
-    with Progress(f"refit {job.name}", total, "stages") as progress:
+    with (
+        Progress(f"refit {job.name}", total, "stages") as fitting,
+        Progress(f"refit {job.name}", options.loss_steps, "steps on the loss") as stepping,
+    ):
 
         def done(fit: StageFit) -> None:
             if fit.stage not in earlier:
                 stages.write(fit, time.monotonic() - started)
             fits.append(fit)
-            progress.update()
+            fitting.update()
+            stepping.reset()  # its clock begins with the first step
+
+        def stepped(was_taken: bool) -> None:
+            taken.append(was_taken)
+            stepping.update()
 
         tokens_BT = torch.stack([torch.from_numpy(window) for window in job.windows.training])
-        weights = refit(job.dense, job.plan, tokens_BT, options, done, earlier, job.edited)
+        weights = refit(job.dense, job.plan, tokens_BT, options, done, earlier, job.edited, stepped)
     seconds = time.monotonic() - started
     after = job.held_out_loss(planned_with(job.dense, job.plan, {**job.edited, **weights}))
     course = [
@@ -55,6 +64,7 @@ def refit_step(job: HealingJob, options: RefitOptions) -> Refit | Adapter:
         course,
         stage_ridges={str(fit.stage): fit.ridge for fit in fits},
         stage_left={str(fit.stage): fit.left for fit in fits},
+        loss_steps_taken=sum(taken),
     )
 
 

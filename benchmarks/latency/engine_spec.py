@@ -9,7 +9,7 @@ from cqil.checkpoint.tensor_reader import DTYPES
 from cqil.edits.weight_edit import Edits
 from cqil.engine import Engine
 from cqil.engine.options import EngineOptions
-from cqil.engine.parallel.worker_process import rank_device
+from cqil.engine.parallel.rank_device import rank_device
 from cqil.plan import LayerPlan
 from cqil.plan.schedule import Schedule
 

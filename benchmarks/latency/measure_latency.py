@@ -38,6 +38,8 @@ class LatencySession:
     times: InterleavedTimes
     layers: dict[str, float | None]
     """Key of a target -> mean layers of its decode steps; None if that is the depth of its plan."""
+    weight_bytes: dict[str, list[int]]
+    """Key of a target -> bytes of weights that each rank holds."""
     machine_state: MachineState
 
 
@@ -64,6 +66,7 @@ def measure_latency(
         return {
             "samples": session.times.samples[target.key],
             "layers": session.layers[target.key],
+            "weight_bytes": session.weight_bytes[target.key],
             "layout": asdict(target.backend.layout(variant)),
             "stop_reason": session.times.stop_reason,
             "machine_state": session.machine_state,
@@ -178,4 +181,5 @@ def _time_workload(
     with MachineMonitor() as monitor:
         times = run_interleaved(runners, prompt_BT, workload, seed, references)
     layers = {key: runner.layers_run(workload.new_tokens) for key, runner in runners.items()}
-    return LatencySession(times, layers, monitor.machine_state())
+    weight_bytes = {key: runner.weight_bytes() for key, runner in runners.items()}
+    return LatencySession(times, layers, weight_bytes, monitor.machine_state())

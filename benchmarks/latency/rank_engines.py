@@ -51,6 +51,11 @@ def time_rank(rank: int, key: str, prompt_BT: torch.Tensor, new_tokens: int) -> 
     return step_times(_ENGINES[key], prompt_BT, new_tokens)
 
 
+def rank_weight_bytes(rank: int, key: str) -> int:
+    """Bytes of weights that this rank holds."""
+    return _ENGINES[key].weight_bytes
+
+
 def slowest_rank(times_by_rank: Sequence[Sequence[float]]) -> list[float]:
     """The time of the slowest rank, step by step or round by round."""
     return [max(times) for times in zip(*times_by_rank, strict=True)]

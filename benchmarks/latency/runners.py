@@ -19,6 +19,7 @@ from benchmarks.latency.rank_engines import (
     RankUsage,
     count_rank,
     load_rank,
+    rank_weight_bytes,
     slowest_rank,
     time_rank,
 )
@@ -36,6 +37,10 @@ class TimedRunner(Protocol):
 
     def layers_run(self, new_tokens: int) -> float | None:
         """Mean layers of the decode steps of the last run; None if each step ran the whole plan."""
+        ...
+
+    def weight_bytes(self) -> list[int]:
+        """Bytes of weights that each rank holds."""
         ...
 
 
@@ -69,6 +74,10 @@ class TransformersRunner(StoppingCriteria):
     def layers_run(self, new_tokens: int) -> None:
         """Every step runs all layers."""
 
+    def weight_bytes(self) -> list[int]:
+        """Bytes of all parameters; tied ones count once."""
+        return [sum(parameter.nbytes for parameter in self.model.parameters())]
+
 
 @dataclass
 class SingleDeviceRunner:
@@ -93,6 +102,10 @@ class SingleDeviceRunner:
             return fmean(int(depth_B.max()) for depth_B in self.engine.exit_depths)
         return self.spec.scheduled_layers(new_tokens)
 
+    def weight_bytes(self) -> list[int]:
+        """Bytes of packed weights; other plans of the session may share some of them."""
+        return [self.engine.weight_bytes]
+
 
 @dataclass(frozen=True)
 class MultiRankRunner:
@@ -109,6 +122,10 @@ class MultiRankRunner:
     def layers_run(self, new_tokens: int) -> float | None:
         """Mean layers of the decode steps; None for a single plan."""
         return self.spec.scheduled_layers(new_tokens)
+
+    def weight_bytes(self) -> list[int]:
+        """Bytes of packed weights of each rank."""
+        return self.workers.run(rank_weight_bytes, self.key)
 
     def count_usage(self, prompt_BT: torch.Tensor) -> list[RankUsage]:
         """Memory and messages of each rank, for one prefill and one decode step."""

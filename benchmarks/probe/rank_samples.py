@@ -11,7 +11,7 @@ import torch.distributed as dist
 
 from cqil.checkpoint.tensor_reader import DTYPES
 from cqil.engine.cuda_graph import capture_cuda_graph
-from cqil.engine.parallel.worker_process import rank_device
+from cqil.engine.parallel.rank_device import rank_device
 from cqil.engine.step_clock import synchronized_time
 
 Name = TypeVar("Name", bound=Hashable)

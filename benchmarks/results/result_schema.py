@@ -6,6 +6,9 @@ the samples of each class become rows and pairs.
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,30 +25,60 @@ from benchmarks.results.schema_parts import (
     StopReason,
 )
 
+Percent = Annotated[float, Field(ge=0, le=100 + 1e-9)]
+Seconds = Annotated[float, Field(gt=0)]
+
 
 class WindowSample(Schema):
     """The scored half of one window of text."""
 
     text: str = Field(description="Name of the text collection")
     document: str = Field(description="Start of the document's SHA-256")
-    tokens: int = Field(description="Scored tokens")
-    bytes: int = Field(description="UTF-8 length of the scored tokens")
-    nll: float = Field(description="Sum of negative log-likelihoods, nats")
+    tokens: int = Field(ge=1, description="Scored tokens")
+    bytes: int = Field(ge=1, description="UTF-8 length of the scored tokens")
+    nll: float = Field(ge=0, description="Sum of negative log-likelihoods, nats")
     layers: float | None = Field(
         default=None,
+        ge=0,
         description="Mean layers of a decoded token; null where all ran the plan",
     )
 
 
 class MultipleChoiceSample(Schema):
-    """One question of a multiple-choice task."""
+    """One question of a multiple-choice task, with what its scores follow from."""
 
     task: str
     document: str = Field(description="Start of lm-eval's document hash")
-    acc: float
-    acc_norm: float | None = Field(description="Length-normalised; null where the task has none")
-    loglikelihoods: list[float] = Field(min_length=1, description="Of each choice, nats")
+    acc: Literal[0, 1] = Field(description="The most likely choice is right")
+    acc_norm: Literal[0, 1] | None = Field(
+        description="The same, by log-likelihood over characters; null where the task has none"
+    )
+    loglikelihoods: list[Annotated[float, Field(le=0)]] = Field(
+        min_length=1, description="Of each choice, nats"
+    )
+    characters: list[Annotated[int, Field(ge=1)]] = Field(description="Of each choice")
+    right: list[Annotated[int, Field(ge=0)]] = Field(
+        min_length=1, description="Indices of the right choices"
+    )
     one_token: bool = Field(description="Every choice is one token long, so no token is decoded")
+
+    @model_validator(mode="after")
+    def _scores_follow_from_loglikelihoods(self) -> MultipleChoiceSample:
+        if len(self.characters) != len(self.loglikelihoods):
+            raise ValueError("characters: one number a choice is needed")
+        by_character = [
+            nats / length for nats, length in zip(self.loglikelihoods, self.characters, strict=True)
+        ]
+        if self.acc != _picks(self.loglikelihoods, self.right):
+            raise ValueError(f"acc: {self.acc} does not follow from the log-likelihoods")
+        if self.acc_norm not in (None, _picks(by_character, self.right)):
+            raise ValueError(f"acc_norm: {self.acc_norm} does not follow from the log-likelihoods")
+        return self
+
+
+def _picks(scores: Sequence[float], right: Sequence[int]) -> int:
+    """1 where the first of the highest scores is that of a right choice."""
+    return int(scores.index(max(scores)) in right)
 
 
 class BleuCounts(Schema):
@@ -65,10 +98,10 @@ class GenerationSample(Schema):
     reference: str
     tokens: list[int] = Field(description="Token ids of the answer, the end token included")
     bleu: BleuCounts | None = Field(default=None, description="Null where the task has no BLEU")
-    chrf: float | None = Field(default=None, description="Of this document, 0 to 100")
-    rouge1: float | None = Field(default=None, description="F-measure, 0 to 100")
-    rouge2: float | None = None
-    rougeL: float | None = None
+    chrf: Percent | None = Field(default=None, description="Of this document, 0 to 100")
+    rouge1: Percent | None = Field(default=None, description="F-measure, 0 to 100")
+    rouge2: Percent | None = None
+    rougeL: Percent | None = None
 
 
 class _Result(Schema):
@@ -95,6 +128,9 @@ class _Result(Schema):
     model: Model
     workload: dict[str, Any]
     provenance: Provenance
+    digest: str = Field(
+        default="", description="SHA-256 of all other fields: files are not edited by hand"
+    )
 
     @model_validator(mode="after")
     def _samples_match_status(self) -> _Result:
@@ -147,7 +183,10 @@ class LatencyResult(_Result):
     session: str = Field(description="Shared by results whose rounds were interleaved")
     stop_reason: StopReason | None = Field(default=None, description="What ended the rounds")
     machine_state: MachineState | None = Field(default=None, description="Of the whole session")
-    samples: list[list[float]] = Field(
+    weight_bytes: list[int] = Field(
+        default=[], description="Bytes of weights that each rank holds for this variant"
+    )
+    samples: list[list[Seconds]] = Field(
         description="Seconds of each step by round; the first of a round is the prefill"
     )
 
@@ -171,10 +210,23 @@ _ADAPTER: TypeAdapter[Result] = TypeAdapter(Annotated[Result, Field(discriminato
 
 
 def read_result(path: Path) -> Result:
-    """Raises pydantic's ValidationError where the file does not follow the schema."""
-    return _ADAPTER.validate_json(path.read_bytes())
+    """The result as it was before it was written, without a digest.
+
+    Raises pydantic's ValidationError where the file does not follow the schema, and ValueError
+    where it holds other values than those that were measured.
+    """
+    result = _ADAPTER.validate_json(path.read_bytes())
+    if result.digest != digest_of(result):
+        raise ValueError("digest: the values are not those that were written; it was edited")
+    return result.model_copy(update={"digest": ""})
 
 
 def write_result(path: Path, result: Result) -> None:
     """Writes the file aside and renames it, so that no reader sees half of it."""
-    write_json(path, result.model_dump())
+    write_json(path, result.model_dump() | {"digest": digest_of(result)})
+
+
+def digest_of(result: Result) -> str:
+    """SHA-256 of everything that the result says but its digest."""
+    fields = type(result).model_validate(result.model_dump()).model_dump(exclude={"digest"})
+    return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()

@@ -14,8 +14,9 @@ from cqil.edits.weight_edit import Edits
 from cqil.engine import Engine
 from cqil.engine.checkpoint_checks import check_checkpoint
 from cqil.engine.options import PROCESS_GROUP_BACKENDS, EngineOptions
+from cqil.engine.parallel.rank_device import device_type_of, rank_device
 from cqil.engine.parallel.worker_group import WorkerGroup
-from cqil.engine.parallel.worker_process import join_process_group, rank_device
+from cqil.engine.parallel.worker_process import join_process_group
 from cqil.engine.throughput import GenerationSpeed, copy_bandwidth, time_generation
 from cqil.errors import check_known
 from cqil.plan import LayerPlan
@@ -76,13 +77,9 @@ def answer_request(request: GenerationRequest) -> tuple[str, list[str]]:
 
 def _resolved(request: GenerationRequest) -> GenerationRequest:
     """The request with every `auto` decided, after all checks that need no weights."""
-    device = request.device
     check_known("dtype", request.dtype, DTYPES)
-    check_known("device", device, ("auto", "cpu", "cuda"))
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device: cuda, but this machine has no CUDA device; use cpu")
+    check_known("device", request.device, ("auto", "cpu", "cuda"))
+    device = device_type_of(request.device)
     request.options.check(device)
     threads = request.threads or max(1, (os.cpu_count() or 1) // request.world_size)
     return replace(request, device=device, threads=threads)

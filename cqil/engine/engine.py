@@ -39,6 +39,7 @@ from cqil.engine.options import (
     check_rope_type,
 )
 from cqil.engine.parallel.communicator import COMMUNICATORS, check_rank
+from cqil.engine.parallel.rank_device import rank_device
 from cqil.engine.prompt_checks import check_prompt
 from cqil.engine.rank_program import RankProgram, WeightPacker
 from cqil.modeling.dense_model import check_dense_model
@@ -98,7 +99,7 @@ class Engine(GenerationMixin):
         plan: LayerPlan | Schedule | None = None,
         *,
         dtype: torch.dtype = torch.float32,
-        device: str = "cpu",
+        device: str = "auto",
         rank: int = 0,
         options: EngineOptions = EngineOptions(),  # noqa: B008, frozen
         edits: Sequence[WeightEdit] = (),
@@ -106,7 +107,8 @@ class Engine(GenerationMixin):
         """From a directory or hub id; each rank reads only the tensors that it computes with.
 
         `plan`: None takes that which the directory was saved with, dense where there is none;
-        `edits`: changes of the weights, which are made before the plan runs.
+        `edits`: changes of the weights, which are made before the plan runs; `device`: `auto` takes
+        CUDA where this process has it.
         Raises ValueError as `open_checkpoint`, `edited_reader` and `Engine` do.
         """
         checkpoint = source if isinstance(source, Checkpoint) else open_checkpoint(source)
@@ -115,7 +117,7 @@ class Engine(GenerationMixin):
         return cls(
             checkpoint.config,
             plan,
-            edited_reader(checkpoint.reader(dtype, device), edits),
+            edited_reader(checkpoint.reader(dtype, rank_device(device)), edits),
             rank=rank,
             options=options,
             generation=checkpoint.generation,

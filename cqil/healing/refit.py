@@ -38,12 +38,14 @@ def refit(
     done: Callable[[StageFit], object] = lambda fit: None,
     earlier: Mapping[int, StageFit] | None = None,
     edited: Mapping[str, torch.Tensor] | None = None,
+    stepped: Callable[[bool], object] = lambda taken: None,
 ) -> dict[str, torch.Tensor]:
     """Name in the dense model -> its new weight; `dense` keeps its own.
 
     `tokens_BT`: calibration windows, the last of which choose the ridge. `done` is told of every
     refitted stage; those in `earlier` are taken from there. `edited`: weights that differ from the
-    dense model's before. Two streams of the windows and a few Gram matrices are held. Raises
+    dense model's before. `stepped` is told of every step on the loss, whether it was taken. Two
+    streams of the windows and a few Gram matrices are held. Raises
     ValueError for plans that weights alone cannot heal.
     """
     check_refittable(plan)
@@ -68,7 +70,7 @@ def refit(
             streams.advance_plan(number)
     del streams
     if weights and fitted < len(tokens_BT):
-        weights |= stepped_weights(dense, planned, refitted, tokens_BT[fitted:], options)
+        weights |= stepped_weights(dense, planned, refitted, tokens_BT[fitted:], options, stepped)
     return weights
 
 
@@ -84,6 +86,7 @@ def stepped_weights(
     stages: Collection[int],
     tokens_BT: torch.Tensor,
     options: RefitOptions,
+    stepped: Callable[[bool], object] = lambda taken: None,
 ) -> dict[str, torch.Tensor]:
     """The weights after steps on the loss; each reads windows of its own."""
     batch = -(-options.batch // 2)  # gradients need more memory than streams
@@ -92,6 +95,8 @@ def stepped_weights(
     held_out = windows - max(1, round(options.held_out * windows))
     bounds = [step * held_out // steps for step in range(steps + 1)]
     for begin, end in pairwise(bounds):
-        if begin < end and not loss.step(begin, end, held_out):
+        taken = begin == end or loss.step(begin, end, held_out)
+        stepped(taken)
+        if not taken:
             break
     return loss.weights()

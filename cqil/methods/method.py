@@ -20,6 +20,8 @@ from cqil.plan import LayerPlan
 from cqil.plan.early_exit_rule import EarlyExitRule
 from cqil.plan.schedule import Schedule
 
+LAYER_OPTIONS = ("depth", "start", "end", "min_depth", "max_depth", "min_layers", "low", "high")
+"""Options that count layers."""
 Parallelism = Literal["group", "tensor"]
 """`group`: layers of a group run on ranks of their own; `tensor`: all ranks share each layer."""
 
@@ -32,14 +34,14 @@ class Look:
     """In legends."""
     marker: str = "H"
     """As matplotlib names it."""
-    fill: Literal["full", "left", "right", "bottom", "top", "none"] = "full"
-    """Fill style of the marker."""
+    fill: Literal["full", "left", "right", "bottom", "top"] = "full"
+    """Fill style of the marker; hollow markers are those of missing numbers."""
 
 
 class Method(BaseModel, ABC):
-    """Options of one method; unknown keys are errors."""
+    """Options of one method; unknown keys are errors, and `true` is no number."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     family: ClassVar[str]
     """How reports group it: dense, cqil, reordering, removal or skipping."""
@@ -63,6 +65,13 @@ class Method(BaseModel, ABC):
     def search_key(self) -> str | None:
         """Names the search that `plan` needs; methods with one key share its result."""
         return None
+
+    def check_layers(self, num_layers: int) -> None:
+        """Raises ValueError where an option asks for more layers than a model has."""
+        for name in LAYER_OPTIONS:
+            value = getattr(self, name, None)
+            if value is not None and value > num_layers:
+                raise ValueError(f"{name}: {value}, but the model has {num_layers} layers")
 
     @property
     def input_files(self) -> tuple[str, ...]:

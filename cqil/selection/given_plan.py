@@ -32,6 +32,15 @@ class GivenPlan(Method):
         check_one_given(self, ("slug", "groups", "file"))
         return self
 
+    def check_layers(self, num_layers: int) -> None:
+        """Raises ValueError for a slug or groups that a model of so many layers cannot run."""
+        if self.file is None:
+            try:
+                self.plan(Evidence(num_layers=num_layers))
+            except ValueError as error:
+                key = "groups" if self.slug is None else f"slug: {self.slug}"
+                raise ValueError(f"{key}: {error}") from None
+
     @property
     def input_files(self) -> tuple[str, ...]:
         return () if self.file is None else (self.file,)

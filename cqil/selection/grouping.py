@@ -55,6 +55,14 @@ class Grouping(BaseModel):
             raise ValueError(f"speedup: {self.speedup:g} is too much; {error}") from None
         return depth
 
+    def check_layers(self, num_layers: int) -> None:
+        """Raises ValueError where groups cannot bring a model of so many layers to the depth."""
+        if self.depth is not None or self.speedup is not None:
+            self.target_depth(num_layers)
+        end = getattr(self, "end", None)
+        if end is not None and end > num_layers:
+            raise ValueError(f"end: {end}, but the model has {num_layers} layers")
+
     @property
     def target_key(self) -> str:
         """Depth or speed-up in the name of a search."""

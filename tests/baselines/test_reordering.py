@@ -137,7 +137,7 @@ def test_a_report_draws_other_orders_and_halves(tmp_path):
     write_json(folder / "search" / "sleb-G4.json", {"drops": [{"dropped": 1, "nll": 3.0}]})
     html = write_report(folder, folder / "out").read_text()
     assert "Reordering" in html
-    assert "removal measured at depth 4?" in html
+    assert "Does grouping lose less than removing layers?" in html
     table = (folder / "out" / "tables" / "variants.md").read_text()
     assert "5.5" in table
     assert "Ladder-Residual" in html

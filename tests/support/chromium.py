@@ -34,11 +34,25 @@ page.onload = () => {{
     .map(a => a.getAttribute("href")).filter(href => !inside.getElementById(href.slice(1)));
   const silent = [...inside.querySelectorAll("[role=img], img")]
     .filter(e => !(e.getAttribute("aria-label") || e.alt)).length;
+  // The table of variants is sorted by perplexity twice, then scrolled to its end.
+  const box = inside.querySelector("#table-variants .scroll");
+  const heads = box ? [...box.querySelectorAll("thead th")] : [];
+  const place = heads.findIndex(head => head.textContent.trim() === "perplexity");
+  const column = () => [...box.querySelectorAll("tbody tr")]
+    .map(row => parseFloat(row.cells[place].textContent));
+  const click = () => {{ heads[place].firstChild.click(); return column(); }};
+  const sorted = box ? [click(), click()] : [];
+  const first = box && box.querySelector("tbody th");
+  const left = () => first.getBoundingClientRect().left - box.getBoundingClientRect().left;
+  const before = box ? left() : 0;
+  if (box) box.scrollLeft = 10000;
+  const unmoved = box ? Math.round(left() - before) : 0;
   const colour = getComputedStyle(inside.body);
   document.getElementById("observed").textContent = JSON.stringify({{
     overflow: root.scrollWidth - root.clientWidth, wide, fetched, dangling, silent,
     scrolled: scrolled.length, drawings: inside.querySelectorAll(".drawing svg").length,
-    width: page.contentWindow.innerWidth, text: colour.color, ground: colour.backgroundColor,
+    sorted, unmoved, width: page.contentWindow.innerWidth,
+    text: colour.color, ground: colour.backgroundColor,
   }});
 }};
 </script>"""

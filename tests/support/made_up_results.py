@@ -7,7 +7,7 @@ them to `MadeUpRun`.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +24,7 @@ from benchmarks.results.result_schema import (
     MultipleChoiceSample,
     PerplexityResult,
     WindowSample,
+    read_result,
     write_result,
 )
 from benchmarks.results.schema_parts import (
@@ -98,6 +99,31 @@ VARIANTS = {
 }
 LOSSES = {"dense": 3.0, "pairs": 3.5, "pairs-d1": 3.4, "removed": 5.0, "skipping": 13.0}
 """Nats a token."""
+
+
+def choice_scores(acc: bool | int, acc_norm: bool | int | None) -> dict[str, Any]:
+    """Scores of a question with two choices, and log-likelihoods that they follow from."""
+    norm = acc if acc_norm is None else acc_norm
+    longer = {(1, 0): [1, 4], (0, 1): [4, 1]}
+    return {
+        "acc": int(acc),
+        "acc_norm": None if acc_norm is None else int(acc_norm),
+        "loglikelihoods": [-1.0, -2.0] if acc else [-2.0, -1.0],
+        "characters": longer.get((int(acc), int(norm)), [1, 1]),
+        "right": [0],
+    }
+
+
+def answer_again(path: Path, answer: Callable[[MultipleChoiceSample], Any]) -> None:
+    """Rewrites a file of answers; `answer`: sample -> (acc, acc_norm), or None to keep it."""
+    result = read_result(path)
+    assert isinstance(result, MultipleChoiceResult)
+    samples = []
+    for sample in result.samples:
+        scores = answer(sample)
+        changes = {} if scores is None else choice_scores(*scores)
+        samples.append(sample.model_copy(update=changes))
+    write_result(path, result.model_copy(update={"samples": samples}))
 
 
 @dataclass
@@ -180,10 +206,8 @@ class MadeUpRun:
             MultipleChoiceSample(
                 task=task,
                 document=f"{task}{number}",
-                acc=float(number % 2),
-                acc_norm=None if task.startswith("mmlu") else float(number % 3 == 0),
-                loglikelihoods=[-1.0, -2.0],
                 one_token=task.startswith("mmlu"),
+                **choice_scores(number % 2, None if task.startswith("mmlu") else number % 3 == 0),
             )
             for task, documents in (("sciq", 6), ("mmlu_law", 1), ("mmlu_art", 9))
             for number in range(documents)
@@ -216,6 +240,7 @@ class MadeUpRun:
             session="s",
             stop_reason="rounds",
             machine_state=MACHINE_STATE,
+            weight_bytes=[4_000_000 // record.ranks] * record.ranks,
             samples=[[seconds + number / 10] * 4 for number in range(4)],
         )
 

@@ -16,6 +16,7 @@ from made_up_results import (
     BACKENDS,
     TEXTS,
     MadeUpVariant,
+    choice_scores,
     result_fields,
     variant_manifest,
     variant_of,
@@ -140,10 +141,8 @@ def _write_scores(
         MultipleChoiceSample(
             task=task,
             document=f"{task}{number}",
-            acc=float(rng.uniform() < 2 / loss),
-            acc_norm=float(rng.uniform() < 2 / loss),
-            loglikelihoods=[-1.0, -2.0],
             one_token=False,
+            **choice_scores(rng.uniform() < 2 / loss, rng.uniform() < 2 / loss),
         )
         for task, count in TASKS.items()
         for number in range(count)

@@ -34,6 +34,7 @@ def test_absent_device_is_skipped_up_to_the_report(tiny_llama, tmp_path, monkeyp
         ("engine", "dense-control"),
         ("engine", "short"),
         ("ranks-2", "dense"),
+        ("ranks-2", "dense-control"),
         ("ranks-2", "short"),
         ("transformers", "dense"),
     }

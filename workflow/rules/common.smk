@@ -1,10 +1,10 @@
 # Names and helpers that the rules share. The configuration is checked here, before any job.
 import json
+import os
 import re
 import shlex
+import sys
 from pathlib import Path
-
-from snakemake.exceptions import WorkflowError
 
 from benchmarks.config.assets import ASSETS, wheel_file
 from benchmarks.config.generation_tasks import (
@@ -17,6 +17,7 @@ from benchmarks.config.healing import (
     healing_steps,
     without_healing,
 )
+from benchmarks.config.model_checks import check_fits_model
 from benchmarks.config.run_config import parse_config, parse_method, search_name
 from benchmarks.latency.backends import backend_kinds
 from benchmarks.results.code_fingerprint import fingerprint
@@ -25,10 +26,13 @@ from benchmarks.targets import run_record
 
 try:
     RUN = parse_config(config)
+    check_fits_model(RUN)
     check_task_files(RUN.generation.tasks, Path())
     RECORD = run_record(RUN)
 except ValueError as error:
-    raise WorkflowError(str(error))
+    # Snakemake would print where the exception was raised, and end with code 1.
+    print(f"error: {error}", file=sys.stderr, flush=True)
+    os._exit(2)
 
 WHEELS = {wheel_file(name): name for name in ASSETS["wheels"]}
 VARIANTS = {name: parse_method(name, options) for name, options in RUN.variants.items()}

@@ -25,6 +25,7 @@ import torch
 import torch.distributed as dist
 
 from cqil.engine.options import ProcessGroupBackend
+from cqil.engine.parallel.rank_device import default_process_group
 from cqil.engine.parallel.worker_process import (
     WorkerReply,
     WorkerSettings,
@@ -53,17 +54,19 @@ class WorkerGroup:
         self,
         world_size: int,
         *,
-        backend: ProcessGroupBackend = "gloo",
+        backend: ProcessGroupBackend | None = None,
         threads: int = 1,
         timeout_s: float = 120,
         call_s: float | None = 3600,
     ) -> None:
-        """`threads`: CPU threads of each rank. `timeout_s`: how long a rank waits for another, and
+        """`backend`: None takes NCCL where every rank has a CUDA device, else gloo.
+        `threads`: CPU threads of each rank. `timeout_s`: how long a rank waits for another, and
         the group for its last reply after the first. `call_s`: how long it waits for the first,
         since ranks may all hang, as in a captured graph; None for a user who can interrupt it.
 
         Raises ValueError where NCCL has fewer devices than ranks.
         """
+        backend = backend or default_process_group(world_size)
         if backend == "nccl" and torch.cuda.device_count() < world_size:
             devices = torch.cuda.device_count()
             raise ValueError(

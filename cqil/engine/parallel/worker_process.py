@@ -60,11 +60,6 @@ def join_process_group(backend: ProcessGroupBackend, timeout_s: float = 120) -> 
     return rank
 
 
-def rank_device(device_type: str) -> str:
-    """`cpu`, or the CUDA device of this process, by its number."""
-    return f"cuda:{torch.cuda.current_device()}" if device_type == "cuda" else device_type
-
-
 def join_as_worker(rank: int, backend: ProcessGroupBackend, timeout_s: float) -> None:
     """`join_process_group`, run once all ranks have started: no time-out counts their imports."""
     join_process_group(backend, timeout_s)

@@ -14,11 +14,12 @@ from benchmarks.cost_model.break_even import (
     latency_lines,
     parallel_methods,
 )
+from benchmarks.cost_model.fastest_methods import ALPHA_S, SIZES, fastest
 from benchmarks.cost_model.machine import load_machine
 from benchmarks.cost_model.model_shapes import SHAPES
 from benchmarks.cost_model.step_time import predict_step
 from benchmarks.cost_model.step_workload import StepWorkload
-from reports.figures.break_even_map import ALPHA_S, SIZES, break_even_map, fastest
+from reports.figures.break_even_map import break_even_map
 from reports.figures.style import paper
 
 

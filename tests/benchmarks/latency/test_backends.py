@@ -75,8 +75,10 @@ def test_all_variants_are_timed_on_all_backends_and_dense_by_transformers_too():
         ("engine", "b1-p8", "dense-control"),
         ("ranks-2", "b1-p8", "dense"),
         ("ranks-2", "b1-p8", "pairs"),
+        ("ranks-2", "b1-p8", "dense-control"),
         ("ranks-4", "b1-p8", "dense"),
         ("ranks-4", "b1-p8", "pairs"),
+        ("ranks-4", "b1-p8", "dense-control"),
         ("transformers", "b1-p8", "dense"),
     ]
     assert names(["pairs"], LatencySection()) == [("engine", "b1-p128", "pairs")]
@@ -108,7 +110,7 @@ def test_modes_have_backends_and_references_of_their_own():
     controls = [
         name for name, _, variant in names(["dense"], section) if variant == "dense-control"
     ]
-    assert controls == ["engine", "engine-cuda_graph", "engine-compiled"]
+    assert controls == ["engine", "ranks-2", "engine-cuda_graph", "engine-compiled"]
 
 
 def test_the_control_is_dense_under_a_second_name():

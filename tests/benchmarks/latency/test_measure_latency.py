@@ -28,12 +28,16 @@ def test_absent_device_is_skipped_with_its_reason(monkeypatch, variants):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     cuda = Runtime(device="cuda", dtype="float32", threads=1, seed=0)
     results = measure_latency([variants["dense"]], LatencySection(ranks=[2]), cuda)
-    backends = ["engine", "engine", "ranks-2", "transformers"]
+    backends = ["engine", "engine", "ranks-2", "ranks-2", "transformers"]
     assert [result.backend.name for result in results] == backends
     for result in results:
         assert (result.status, result.samples) == ("skipped", [])
         assert result.reason.startswith("device: cuda")
         assert result.provenance.device == "cuda"
+
+
+ON_RANKS = (*VARIANTS, "dense-control")
+"""What several ranks time."""
 
 
 class WatchedRunner:
@@ -50,6 +54,9 @@ class WatchedRunner:
     def layers_run(self, new_tokens):
         return self.runner.layers_run(new_tokens)
 
+    def weight_bytes(self):
+        return self.runner.weight_bytes()
+
 
 def test_latency_interleaves_all_backends_and_variants(monkeypatch, variants):
     ran, load_runners = [], latency._load_runners
@@ -63,7 +70,7 @@ def test_latency_interleaves_all_backends_and_variants(monkeypatch, variants):
     results = measure_latency(list(variants.values()), workload, CPU)
     keys = [f"{backend}/{name}" for backend in ("engine", "ranks-2") for name in variants]
     keys[3:3] = ["engine/dense-control"]
-    keys.append("transformers/dense")
+    keys += ["ranks-2/dense-control", "transformers/dense"]
     assert [f"{result.backend.name}/{result.variant}" for result in results] == keys
     assert {(result.status, result.reason) for result in results} == {("ok", None)}
     rounds = [ran[start : start + len(keys)] for start in range(0, len(ran), len(keys))]
@@ -75,8 +82,17 @@ def test_latency_interleaves_all_backends_and_variants(monkeypatch, variants):
         # Each of 6 rounds has a prefill and two decode steps.
         assert [len(steps) for steps in result.samples] == [3] * 6
         assert all(seconds > 0 for steps in result.samples for seconds in steps)
+    for name in variants:
+        of_one, of_two = (
+            next(r for r in results if (r.backend.name, r.variant) == (backend, name)).weight_bytes
+            for backend in ("engine", "ranks-2")
+        )
+        assert len(of_one) == 1
+        assert len(of_two) == 2
+        assert max(of_two) < of_one[0]
     layouts = {r.variant: r.layout for r in results if r.backend.name == "ranks-2"}
     assert layouts == {
+        "dense-control": ONE_DEVICE | {"tensor_parallel_size": 2},
         "dense": ONE_DEVICE | {"tensor_parallel_size": 2},
         "pairs": ONE_DEVICE | {"group_parallel_size": 2},
         "skip": ONE_DEVICE | {"tensor_parallel_size": 2},
@@ -87,12 +103,12 @@ def test_latency_interleaves_all_backends_and_variants(monkeypatch, variants):
 @pytest.mark.parametrize(
     ("devices", "ranks", "reasons"),
     [
-        (1, 2, dict.fromkeys(VARIANTS, "ranks: 2, but this machine has 1 CPU cores; use fewer")),
+        (1, 2, dict.fromkeys(ON_RANKS, "ranks: 2, but this machine has 1 CPU cores; use fewer")),
         (
             4,
             3,
             dict.fromkeys(
-                VARIANTS,
+                ON_RANKS,
                 "ranks: 3, so that 3 share each layer, but a layer has 2 attention heads; "
                 "use fewer",
             ),
@@ -178,6 +194,9 @@ class IdleRunner:
 
     def layers_run(self, new_tokens):
         return None
+
+    def weight_bytes(self):
+        return [0]
 
 
 def test_ranks_share_out_the_threads(monkeypatch, variants):

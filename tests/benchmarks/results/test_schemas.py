@@ -49,7 +49,14 @@ COMMON = {
 }
 WINDOW = WindowSample(text="c4", document="ab", tokens=8, bytes=31, nll=12.75)
 CHOICE = MultipleChoiceSample(
-    task="sciq", document="cd", acc=1, acc_norm=None, loglikelihoods=[-1.5, -2.25], one_token=False
+    task="sciq",
+    document="cd",
+    acc=1,
+    acc_norm=None,
+    loglikelihoods=[-1.5, -2.25],
+    characters=[3, 4],
+    right=[0],
+    one_token=False,
 )
 STEP_SECONDS = [0.125, 0.0625]
 BACKEND = BackendRecord(
