@@ -9,7 +9,8 @@ One YAML file for each paper or family of papers. To add a claim:
    `primary`: read in the paper, its abstract, its repository or its tables;
    `secondary`: read in a summary by others;
    `derived`: computed from other numbers;
-   `remembered`: the source was not found again.
+   `remembered`: the source was not found again;
+   `own`: nobody published it: this suite expects it, and the page lists it apart.
    A claim takes source, confidence, conditions and out_of_reach from its part where it does not
    give them itself.
 3. Give what tests it, one of

@@ -15,7 +15,7 @@ from reports.data.yaml_file import read_yaml
 FOLDER = Path(__file__).parent
 SHARED = ("source", "confidence", "conditions", "out_of_reach")
 """Keys that a claim takes from its part where it does not give them itself."""
-Confidence = Literal["primary", "secondary", "derived", "remembered"]
+Confidence = Literal["primary", "secondary", "derived", "remembered", "own"]
 """How well a number is known; the docstring of `reports.claims` explains each word."""
 CONFIDENCES: tuple[str, ...] = get_args(Confidence)
 _QUANTITY = re.compile(r"(-?\d+(?:\.\d+)?(?:e-?\d+)?)\s*(.*)")

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from benchmarks.config.sections import REFERENCE
-from benchmarks.results.statistics import NO_ESTIMATE, Bootstrap, Estimate
+from benchmarks.results.statistics import Bootstrap, Estimate
 from reports.claims.evidence import ClaimEvidence, CommittedBench
 from reports.claims.registry import Claim
 from reports.claims.verdicts import Comparison, Finding, judge_direction, not_tested
@@ -18,7 +18,7 @@ from reports.data import number_format
 from reports.data.labels import bypass_mode
 from reports.data.results import ENGINE, ReportedVariant, Results
 from reports.estimates.engine_bench import decode_seconds
-from reports.estimates.quality import bootstrap_of
+from reports.estimates.latency import TimedPair, decode_ratio
 
 TRANSFORMERS = "transformers"
 """The backend that runs dense with generate of Transformers."""
@@ -31,7 +31,7 @@ def realised_below_requested(evidence: ClaimEvidence, claim: Claim, method: str)
         if variant.method != method:
             continue
         requested = float(variant.options.get("speedup") or variant.plan.ideal_speedup)
-        speedup = _decode_ratio(evidence, (REFERENCE, ENGINE), (variant.name, ENGINE))
+        speedup = _ratio(evidence, (REFERENCE, ENGINE), (variant.name, ENGINE))
         if not math.isnan(speedup.value):
             names.append(variant.name)
             what = f"{variant.name} requested ×{requested:g}, realised"
@@ -46,16 +46,18 @@ def beats_tensor_parallel(
 ) -> Finding:
     """Decoding of plain groups over tensor-parallel dense, on the same number of ranks.
 
-    Members of a group run on `tensor_parallel_size` ranks each.
+    Members of a group run on `tensor_parallel_size` ranks each. Groups that are slower than dense
+    on one device gain nothing, so that is compared too.
     """
     backend = f"ranks-{ranks}"
     comparisons = []
     for variant in _grouped_variants(evidence.results, backend, tensor_parallel_size):
-        ratio = _decode_ratio(evidence, (variant.name, backend), (REFERENCE, backend))
-        if not math.isnan(ratio.value):
-            comparisons.append(Comparison(f"{variant.name} / dense", ratio, "lower"))
+        for base, what in ((backend, "tensor parallel"), (ENGINE, "dense on one device")):
+            ratio = _ratio(evidence, (variant.name, backend), (REFERENCE, base))
+            if not math.isnan(ratio.value):
+                comparisons.append(Comparison(f"{variant.name} / {what}", ratio, "lower"))
     where = evidence.where(evidence.machine(REFERENCE, kind="latency", backend=backend))
-    about = f"Time of a decoded token in groups over tensor parallel, {ranks} ranks"
+    about = f"Time of a decoded token in groups on {ranks} ranks"
     needs = (
         f"latencies on {ranks} ranks of dense and of groups of tensor-parallel size "
         f"{tensor_parallel_size}"
@@ -102,7 +104,7 @@ def slow_base_inflates(evidence: ClaimEvidence, claim: Claim, method: str) -> Fi
         f"and {_cut(evidence, name, ENGINE)} % of the engine's dense"
         for name in names
     )
-    ratio = _decode_ratio(evidence, slow, fast)
+    ratio = _ratio(evidence, slow, fast)
     comparison = Comparison("slow base / engine's dense", ratio, "higher")
     where = evidence.where(evidence.machine(REFERENCE, kind="latency", backend=ENGINE))
     return judge_direction(f"Decoding on one device; {cuts}", [comparison], where, "")
@@ -110,20 +112,13 @@ def slow_base_inflates(evidence: ClaimEvidence, claim: Claim, method: str) -> Fi
 
 def _cut(evidence: ClaimEvidence, variant: str, base: str) -> str:
     """Percent of dense's time on the backend `base` that the variant on the engine saves."""
-    ratio = _decode_ratio(evidence, (variant, ENGINE), (REFERENCE, base))
+    ratio = _ratio(evidence, (variant, ENGINE), (REFERENCE, base))
     cut = ratio.map(lambda share: 1 - share)
     return number_format.with_interval(cut, number_format.percent)
 
 
-def _decode_ratio(
-    evidence: ClaimEvidence, above: tuple[str, str], below: tuple[str, str]
-) -> Estimate:
-    """Ratio of the decode times of two (variant, backend); NO_ESTIMATE where one was not timed."""
-    rounds = evidence.estimates.rounds
-    if above not in rounds or below not in rounds:
-        return NO_ESTIMATE
-    bootstrap = bootstrap_of(evidence.results)
-    return bootstrap.ratio_of_medians(rounds[above]["decode"], rounds[below]["decode"])
+def _ratio(evidence: ClaimEvidence, above: TimedPair, below: TimedPair) -> Estimate:
+    return decode_ratio(evidence.results, evidence.estimates.rounds, above, below)
 
 
 def committed_order(evidence: ClaimEvidence, claim: Claim, systems: Sequence[str]) -> Finding:

@@ -21,9 +21,9 @@ class Verdict(StrEnum):
     NOT_REPRODUCED = "not reproduced"
     HOLDS = "arithmetic holds"
     FAILS = "arithmetic fails"
-    CONFIRMED = "direction confirmed here"
-    CONTRADICTED = "direction contradicted here"
-    UNDECIDED = "direction undecided here"
+    CONFIRMED = "same direction here"
+    CONTRADICTED = "opposite direction here"
+    UNDECIDED = "direction not decided here"
     NOT_TESTED = "not tested in this run"
     OUT_OF_REACH = "out of reach here"
     NOT_SEEN = "not seen"
@@ -47,14 +47,6 @@ MEANINGS = {
     Verdict.OUT_OF_REACH: "nothing that this suite can run tests the claim.",
     Verdict.NOT_SEEN: "the number was published, but was not seen when the claims were collected.",
 }
-FROM_RESULTS = (
-    Verdict.REPRODUCED,
-    Verdict.NOT_REPRODUCED,
-    Verdict.CONFIRMED,
-    Verdict.CONTRADICTED,
-    Verdict.UNDECIDED,
-)
-"""Verdicts that are drawn from the results of the run."""
 
 
 @dataclass(frozen=True)

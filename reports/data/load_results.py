@@ -141,6 +141,8 @@ def _read_result(path: Path, target: Target) -> Result:
         raise ValueError(
             f"{path}: does not follow the schema, {reason}; delete it and run again"
         ) from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; delete it and run again") from None
     if result.kind != target.kind:
         raise ValueError(f"{path}: holds {result.kind} where {target.kind} belongs; {AGAIN}")
     return result

@@ -79,7 +79,7 @@ def latency_setting(results: Results) -> str:
     workload = (
         f"Prompt of {prompts} tokens, {decoded} decoded, batch {batches}; {machine(records[0])}."
     )
-    first = {record.backend.name: record for record in reversed(records)}
+    first = results.timed_by_backend
     ranks = (_ranks(first[backend]) for backend in results.backends if backend in first)
     return " ".join([workload, *filter(None, ranks)])
 

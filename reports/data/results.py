@@ -159,6 +159,16 @@ class Results:
         return [record for record in self.measured if isinstance(record, LatencyResult)]
 
     @cached_property
+    def latency_by_key(self) -> dict[tuple[str, str, str], LatencyResult]:
+        """(variant, backend, workload) -> its latency file, where it holds numbers."""
+        return {(r.variant, r.backend.name, r.workload_name): r for r in self.latency_records}
+
+    @cached_property
+    def timed_by_backend(self) -> dict[str, LatencyResult]:
+        """Backend -> its first latency file that holds numbers."""
+        return {record.backend.name: record for record in reversed(self.latency_records)}
+
+    @cached_property
     def windows(self) -> dict[str, dict[str, ScoredWindows]]:
         """Variant -> text -> its windows, in the order of the file."""
         windows: dict[str, dict[str, ScoredWindows]] = {}
@@ -166,6 +176,22 @@ class Results:
             columns = (rows[name].to_numpy(float) for name in ("tokens", "bytes", "nll"))
             windows.setdefault(variant, {})[text] = ScoredWindows(*columns)
         return windows
+
+    @cached_property
+    def headline_samples(self) -> pd.DataFrame:
+        """Scored documents with `headline`: acc_norm where the task has it, acc elsewhere."""
+        samples = self.multiple_choice
+        headline = samples["acc_norm"].fillna(samples["acc"]).astype(float)
+        return samples.assign(headline=headline)
+
+    @cached_property
+    def headlines(self) -> dict[str, dict[str, np.ndarray]]:
+        """Variant -> task -> the headline score of each of its documents."""
+        scores: dict[str, dict[str, np.ndarray]] = {}
+        groups = self.headline_samples.groupby(["variant", "task"], sort=False)
+        for (variant, task), documents in groups:
+            scores.setdefault(variant, {})[task] = documents["headline"].to_numpy()
+        return scores
 
     @cached_property
     def rounds(self) -> dict[tuple[str, str, str], PhaseSeconds]:

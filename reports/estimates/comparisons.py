@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 
@@ -14,9 +15,17 @@ from benchmarks.config.sections import REFERENCE
 from cqil.selection.dynamic import summed
 from reports.data.labels import bypass_mode
 from reports.data.results import ReportedVariant, Results
-from reports.estimates.quality import perplexity, perplexity_ratio, perplexity_value
+from reports.estimates.quality import (
+    accuracy_difference,
+    perplexity,
+    perplexity_ratio,
+    perplexity_value,
+)
 
 REMOVAL_COLUMNS = ["depth", "grouped", "removal", "ratio", "verdict"]
+PAIR_COLUMNS = [*REMOVAL_COLUMNS, "accuracy_difference", "is_best", "is_random"]
+RANDOM = "random"
+"""The method that removes layers by chance."""
 SEARCHED_METHODS = ("uniform", "dynamic")
 RIVALS: dict[str, Callable[[ReportedVariant], bool]] = {
     "best uniform rule": lambda v: v.method == "uniform" and bypass_mode(v) == "none",
@@ -47,21 +56,43 @@ def removal_at_same_depth(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=REMOVAL_COLUMNS)
 
 
-def best_of_each_depth(results: Results) -> pd.DataFrame:
-    """The best plain grouped plan against the best removal; rows as of `removal_at_same_depth`."""
+def removal_pairs(results: Results) -> pd.DataFrame:
+    """Every removal against every set of groups of its depth, with the bypass that loses least.
+
+    Ratios above 1 and differences above 0, in points, favour groups. `is_best` marks the best of
+    both at a depth, random removal aside; the bypass and they are picked on the compared windows.
+    """
     scored = scored_unhealed(results)
+    grouped_by_depth = _better_bypasses(results, scored)
     rows = []
-    for depth in sorted({variant.plan.depth for variant in scored}, reverse=True):
-        of_depth = [variant for variant in scored if variant.plan.depth == depth]
-        grouped = [variant.name for variant in of_depth if is_plain_group(variant)]
-        removal = [variant.name for variant in of_depth if variant.family == "removal"]
-        if grouped and removal:
-            best_grouped, best_removal = _best(results, grouped), _best(results, removal)
-            rows.append(_removal_row(results, depth, best_grouped, best_removal))
-    return pd.DataFrame(rows, columns=REMOVAL_COLUMNS)
+    for depth, grouped in sorted(grouped_by_depth.items(), reverse=True):
+        removal = [v for v in scored if v.family == "removal" and v.plan.depth == depth]
+        rules = [v.name for v in removal if v.method != RANDOM]
+        best = (_best(results, grouped), _best(results, rules)) if rules else None
+        for groups in grouped:
+            for other in removal:
+                row = _removal_row(results, depth, groups, other.name)
+                row["accuracy_difference"] = accuracy_difference(results, groups, other.name)
+                row["is_best"] = (groups, other.name) == best
+                row["is_random"] = other.method == RANDOM
+                rows.append(row)
+    return pd.DataFrame(rows, columns=PAIR_COLUMNS)
 
 
-def _removal_row(results: Results, depth: float, grouped: str, removal: str) -> dict[str, object]:
+def _better_bypasses(results: Results, scored: list[ReportedVariant]) -> dict[float, list[str]]:
+    """Depth -> for each set of groups the variant with the lowest perplexity."""
+    by_groups: dict[float, dict[Any, list[str]]] = {}
+    for variant in scored:
+        if variant.family == "cqil":
+            of_depth = by_groups.setdefault(variant.plan.depth, {})
+            of_depth.setdefault(variant.plan.groups, []).append(variant.name)
+    return {
+        depth: [_best(results, names) for names in of_depth.values()]
+        for depth, of_depth in by_groups.items()
+    }
+
+
+def _removal_row(results: Results, depth: float, grouped: str, removal: str) -> dict[str, Any]:
     ratio = perplexity_ratio(results, removal, grouped)
     names = {"depth": depth, "grouped": grouped, "removal": removal}
     return names | {"ratio": ratio, "verdict": ratio.verdict(1)}

@@ -6,6 +6,8 @@ from functools import cached_property
 
 import pandas as pd
 
+from benchmarks.cost_model.fastest_methods import MACHINE, Panels, fastest_panels
+from benchmarks.cost_model.machine import load_machine
 from reports.data.results import Results
 from reports.estimates import comparisons, healed_pairs, latency, quality, recovery
 from reports.estimates.quality_cost import QualityCost, quality_costs
@@ -43,9 +45,9 @@ class Estimates:
         return quality_costs(self.results, self.perplexities, self.accuracies)
 
     @cached_property
-    def leaders(self) -> pd.DataFrame:
-        """`comparisons.best_of_each_depth`."""
-        return comparisons.best_of_each_depth(self.results)
+    def removal_pairs(self) -> pd.DataFrame:
+        """`comparisons.removal_pairs`."""
+        return comparisons.removal_pairs(self.results)
 
     @cached_property
     def removal(self) -> pd.DataFrame:
@@ -61,6 +63,11 @@ class Estimates:
     def searched(self) -> pd.DataFrame:
         """`comparisons.searched_against_others`."""
         return comparisons.searched_against_others(self.results)
+
+    @cached_property
+    def projected_panels(self) -> Panels:
+        """`fastest_methods.fastest_panels` of the preset that the page projects for."""
+        return fastest_panels(load_machine(MACHINE))
 
     @cached_property
     def recoveries(self) -> pd.DataFrame:

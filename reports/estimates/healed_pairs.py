@@ -15,8 +15,8 @@ from reports.data.healing import HealedHere, total_tokens
 from reports.data.labels import healing_way
 from reports.data.results import ReportedVariant, Results
 from reports.estimates.comparisons import is_plain_group
-from reports.estimates.quality import perplexity_ratio
-from reports.estimates.recovery import accuracy_difference, same_plan, twin_of
+from reports.estimates.quality import accuracy_difference, perplexity_ratio
+from reports.estimates.recovery import same_plan, twin_of
 
 PAIR_COLUMNS = ["ratio", "verdict", "accuracy_difference"]
 

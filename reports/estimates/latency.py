@@ -16,6 +16,8 @@ from reports.estimates.series_flags import series_flags
 COLUMNS = ["variant", "backend", "workload", "phase", "rounds", "milliseconds", "ratio", "flags"]
 RoundSeconds = dict[tuple[str, str], PhaseSeconds]
 """(variant, backend) -> the seconds of its rounds."""
+TimedPair = tuple[str, str]
+"""(variant, backend)."""
 
 
 def latency_estimates(results: Results) -> pd.DataFrame:
@@ -39,9 +41,17 @@ def latency_estimates(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def aa_rows(latencies: pd.DataFrame) -> pd.DataFrame:
-    """Rows of the A/A control: dense, timed a second time."""
-    return latencies[latencies["variant"] == AA_CONTROL]
+def aa_ratios(results: Results) -> pd.DataFrame:
+    """Dense timed a second time over dense, on each backend that did so; a row a phase."""
+    series, bootstrap = results.rounds, bootstrap_of(results)
+    rows = [
+        (backend, workload, phase, bootstrap.ratio_of_medians(again[phase], dense[phase]))
+        for (variant, backend, workload), again in series.items()
+        if variant == AA_CONTROL
+        if (dense := series.get((REFERENCE, backend, workload))) is not None
+        for phase in PHASES
+    ]
+    return pd.DataFrame(rows, columns=["backend", "workload", "phase", "ratio"])
 
 
 def decode_rows(results: Results, latencies: pd.DataFrame) -> pd.DataFrame:
@@ -74,3 +84,34 @@ def round_seconds(results: Results) -> RoundSeconds:
         for (variant, backend, workload), seconds in results.rounds.items()
         if workload in results.workloads[:1]
     }
+
+
+def decode_ratio(
+    results: Results, rounds: RoundSeconds, above: TimedPair, below: TimedPair
+) -> Estimate:
+    """Time of a decoded token over that of another; NO_ESTIMATE where one was not timed."""
+    if above not in rounds or below not in rounds:
+        return NO_ESTIMATE
+    decode = (rounds[timed]["decode"] for timed in (above, below))
+    return bootstrap_of(results).ratio_of_medians(*decode)
+
+
+def speedup_over(
+    results: Results, rounds: RoundSeconds, timed: TimedPair, base: TimedPair
+) -> Estimate:
+    """How many times as fast decoded tokens are as those of `base`."""
+    return decode_ratio(results, rounds, base, timed)
+
+
+def resolution(results: Results, latencies: pd.DataFrame) -> dict[str, float]:
+    """Backend -> the widest distance from a decode ratio to an end of its interval, as a share.
+
+    A smaller difference between that variant and dense would not show.
+    """
+    rows = latencies[(latencies["phase"] == "decode")]
+    shares: dict[str, float] = {}
+    for backend, ratio in zip(rows["backend"], rows["ratio"], strict=True):
+        if ratio.has_interval and ratio.low != ratio.high:
+            share = max(ratio.high / ratio.value - 1, 1 - ratio.low / ratio.value)
+            shares[backend] = max(share, shares.get(backend, 0))
+    return {backend: shares[backend] for backend in results.backends if backend in shares}

@@ -109,7 +109,7 @@ def accuracies(results: Results) -> pd.DataFrame:
     `headline` is acc_norm where the task has it; one task weighs as much as another in the mean.
     A variant that lacks a task has no mean.
     """
-    samples = headline_samples(results)
+    samples = results.headline_samples
     tasks = list(samples["task"].unique())
     parts = dict(tuple(samples.groupby(["variant", "task"], sort=False)))
     rows = []
@@ -124,13 +124,6 @@ def accuracies(results: Results) -> pd.DataFrame:
             parts_of_variant, parts_of_dense = list(by_task.values()), list(dense.values())
             rows.append(_mean_row(results, variant, parts_of_variant, parts_of_dense))
     return pd.DataFrame(rows, columns=list(_EMPTY_ROW))
-
-
-def headline_samples(results: Results) -> pd.DataFrame:
-    """Scored documents with `headline`: acc_norm where the task has it, acc elsewhere."""
-    samples = results.multiple_choice
-    headline = samples["acc_norm"].fillna(samples["acc"]).astype(float)
-    return samples.assign(headline=headline)
 
 
 _EMPTY_ROW: dict[str, Any] = {
@@ -220,3 +213,17 @@ def paired_difference(
     if len(differences) < len(tasks):
         return NO_ESTIMATE
     return bootstrap_of(results).mean_of_means(differences)
+
+
+def accuracy_difference(results: Results, variant: str, other: str) -> Estimate:
+    """Mean accuracy over tasks less that of another variant, in points, paired over documents.
+
+    None where either lacks a task: a mean over some of them is not one that other variants have.
+    """
+    tasks = results.multiple_choice["task"].unique()
+    documents, others = (results.headlines.get(name, {}) for name in (variant, other))
+    if not len(tasks) or any(task not in documents or task not in others for task in tasks):
+        return NO_ESTIMATE
+    return bootstrap_of(results).mean_of_means(
+        [100 * (documents[task] - others[task]) for task in tasks]
+    )

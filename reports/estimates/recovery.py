@@ -15,12 +15,11 @@ from benchmarks.results.statistics import NO_ESTIMATE, Estimate
 from reports.data.healing import total_minutes, total_tokens
 from reports.data.labels import healing_way
 from reports.data.results import ENGINE, ReportedVariant, Results
-from reports.estimates.latency import RoundSeconds
+from reports.estimates.latency import RoundSeconds, decode_ratio
 from reports.estimates.quality import (
+    accuracy_difference,
     bootstrap_of,
-    headline_samples,
     mean_accuracies,
-    paired_difference,
     perplexity,
     strata,
 )
@@ -115,7 +114,7 @@ def _row(
         "accuracy_before": accuracies.get(before, NO_ESTIMATE),
         "accuracy_after": accuracies.get(name, NO_ESTIMATE),
         "accuracy_difference": accuracy_difference(results, name, before),
-        "decode_ratio": _decode_ratio(results, rounds, name, before),
+        "decode_ratio": decode_ratio(results, rounds, (name, ENGINE), (before, ENGINE)),
     }
 
 
@@ -138,28 +137,5 @@ def closed_share(
     return gap, bootstrap.ratio_of_sums(regained, lost)
 
 
-def accuracy_difference(results: Results, variant: str, other: str) -> Estimate:
-    """Mean accuracy over tasks less that of another variant, in points."""
-    samples = headline_samples(results)
-    documents, of_other = (
-        dict(tuple(samples[samples["variant"] == name].groupby("task", sort=False)))
-        for name in (variant, other)
-    )
-    # A mean over some of the tasks is not one that other variants have.
-    if not documents or len(documents) < samples["task"].nunique():
-        return NO_ESTIMATE
-    tasks = list(documents)
-    return paired_difference(
-        results, [documents[task] for task in tasks], [of_other.get(task) for task in tasks]
-    )
-
-
 def _perplexity(results: Results, variant: str, texts: list[str]) -> Estimate:
     return perplexity(results, variant, texts) if variant in results.windows else NO_ESTIMATE
-
-
-def _decode_ratio(results: Results, rounds: RoundSeconds, variant: str, twin: str) -> Estimate:
-    if not {(variant, ENGINE), (twin, ENGINE)} <= rounds.keys():
-        return NO_ESTIMATE
-    decode = (rounds[name, ENGINE]["decode"] for name in (variant, twin))
-    return bootstrap_of(results).ratio_of_medians(*decode)

@@ -14,7 +14,6 @@ import pandas as pd
 from benchmarks.config.sections import REFERENCE
 from benchmarks.results.result_schema import GenerationResult
 from benchmarks.results.statistics import NO_ESTIMATE, Estimate
-from benchmarks.results.text_metrics import rouge_scorer
 from cqil.plan.schedule import Schedule
 from reports.data.results import Results
 from reports.estimates.quality import bootstrap_of
@@ -121,6 +120,9 @@ def _near_dense(
     """ROUGE-L against dense's text, 0 to 100, and the share of documents with dense's tokens."""
     if dense is None:
         return {"near_dense": NO_ESTIMATE, "same": NO_ESTIMATE}
+    # Slow to import, and most runs write no texts.
+    from benchmarks.results.text_metrics import rouge_scorer
+
     scorer, bootstrap = rouge_scorer("rougeL"), bootstrap_of(results)
     rouge = [
         100 * scorer.score(dense_text, text)["rougeL"].fmeasure

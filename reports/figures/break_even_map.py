@@ -9,7 +9,6 @@ of them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -18,29 +17,23 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from benchmarks.cost_model.break_even import FULL_DEPTH_METHODS, REMOVAL, latency_lines
+from benchmarks.cost_model.break_even import FULL_DEPTH_METHODS
+from benchmarks.cost_model.fastest_methods import (
+    ALPHA_S,
+    BATCHES,
+    RANKS,
+    SIZES,
+    FastestMethods,
+    Panels,
+    fastest_panels,
+)
 from benchmarks.cost_model.machine import Machine, presets
-from benchmarks.cost_model.model_shapes import SHAPES
-from benchmarks.cost_model.step_workload import StepWorkload
 from reports.figures.elements import entry
 from reports.figures.style import INK
 
-MACHINE = "h100-nvlink"
-"""Preset that gives the memory bandwidth and the compute of the map's devices."""
-ALPHA_S = np.geomspace(1e-6, 3e-3, 121)
-"""Latencies of a message, in seconds."""
-RANKS, BATCHES = (2, 4, 8), (1, 16)
-SIZES = (
-    "SmolLM2-135M",
-    "SmolLM2-360M",
-    "Llama-3.2-1B",
-    "Llama-3.2-3B",
-    "LLaMA-7B",
-    "LLaMA-13B",
-    "LLaMA-33B",
-    "LLaMA-65B",
-)
 METHOD_COLOURS = {"TP": "#999999", "LP": "#CC79A7", "CQIL": "#0072B2", "CQIL × TP": "#56B4E9"}
+ALPHA = 0.75
+"""Opacity of the areas, and of their entries in the legend."""
 MEASURED_COLOUR = "#D55E00"
 PRESET_LABELS = {
     "h100-nvlink-oneshot": "one-shot",
@@ -51,67 +44,48 @@ PRESET_LABELS = {
 """Presets on the axis -> their short names."""
 
 
-def break_even_map(machine: Machine, measured: Sequence[Machine] = ()) -> Figure:
-    """A panel for each number of devices and batch; `measured` machines are marked on the axis."""
+def break_even_map(
+    machine: Machine, measured: Sequence[Machine] = (), panels: Panels | None = None
+) -> Figure:
+    """A panel for each number of devices and batch; `measured` machines are marked on the axis.
+
+    `panels` of `fastest_panels`, where they are known.
+    """
+    panels = panels or fastest_panels(machine)
     figure = Figure(figsize=(7.2, 5.0))
     grid = figure.subplots(len(BATCHES), len(RANKS), sharex=True, sharey=True)
-    for panels, batch in zip(grid, BATCHES, strict=True):
-        for axes, ranks in zip(panels, RANKS, strict=True):
-            _draw_panel(axes, ranks, batch, machine)
+    for row, batch in zip(grid, BATCHES, strict=True):
+        for axes, ranks in zip(row, RANKS, strict=True):
+            _draw_panel(axes, panels[ranks, batch])
+            axes.set_title(f"{ranks} devices, batch {batch}", fontsize=8)
             _mark_presets(axes, ranks, is_labelled=batch == BATCHES[0])
             _mark_measured(axes, ranks, measured)
     for axes in grid[-1]:
         axes.set_xlabel("Latency of a message [µs]")
-    figure.legend(handles=_legend_entries(bool(measured)), loc="outside lower center", ncols=4)
+    entries = _legend_entries(_won_somewhere(panels), bool(measured))
+    figure.legend(handles=entries, loc="outside lower center", ncols=4)
     figure.suptitle(f"Projected (nothing measured), memory of {machine.title}", fontsize=8)
     return figure
 
 
-class FastestMethods(NamedTuple):
-    """What is fastest for each model size and message latency; each array is [sizes, latencies]."""
-
-    method: np.ndarray
-    """Index into FULL_DEPTH_METHODS of the fastest method that keeps every layer."""
-    removal_wins: np.ndarray
-    """Whether removal is faster than all methods that keep every layer."""
-    grouping_wins: np.ndarray
-    """Whether CQIL, alone or with tensor parallelism, is faster than tensor parallelism."""
+def _won_somewhere(panels: Panels) -> list[str]:
+    """Methods that have an area in some panel."""
+    won = {index for panel in panels.values() for index in np.unique(panel.method)}
+    return [name for index, name in enumerate(FULL_DEPTH_METHODS) if index in won]
 
 
-def fastest(ranks: int, batch: int, machine: Machine) -> FastestMethods:
-    """Compares the methods on so many ranks, for every model of SIZES and latency of ALPHA_S."""
-    shape = (len(SIZES), len(ALPHA_S))
-    method = np.zeros(shape, dtype=int)
-    removal_wins, grouping_wins = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
-    impossible = np.full(len(ALPHA_S), np.inf)
-    for row, size in enumerate(SIZES):
-        lines = latency_lines(SHAPES[size], ranks, machine, StepWorkload(batch=batch))
-        seconds = np.array(
-            [
-                lines[name].at(ALPHA_S) if name in lines else impossible
-                for name in FULL_DEPTH_METHODS
-            ]
-        )
-        method[row] = seconds.argmin(axis=0)
-        removal_wins[row] = lines[REMOVAL].at(ALPHA_S) < seconds.min(axis=0)
-        grouping_wins[row] = seconds[2:].min(axis=0) < seconds[0]
-    return FastestMethods(method, removal_wins, grouping_wins)
-
-
-def _draw_panel(axes: Axes, ranks: int, batch: int, machine: Machine) -> None:
+def _draw_panel(axes: Axes, compared: FastestMethods) -> None:
     """The colours, and a line for each size where CQIL and where removal begins to win."""
-    compared = fastest(ranks, batch, machine)
     rows, micros = np.arange(len(SIZES)), 1e6 * ALPHA_S
     colours = ListedColormap([METHOD_COLOURS[name] for name in FULL_DEPTH_METHODS])
     axes.pcolormesh(
-        micros, rows, compared.method, cmap=colours, vmin=-0.5, vmax=colours.N - 0.5, alpha=0.75
+        micros, rows, compared.method, cmap=colours, vmin=-0.5, vmax=colours.N - 0.5, alpha=ALPHA
     )
     # Everything that is projected is hatched.
     axes.patch.set(fill=False, hatch="..", edgecolor=INK, alpha=0.25, zorder=3)
     _draw_border(axes, compared.grouping_wins, "--")
     _draw_border(axes, compared.removal_wins, "-")
     axes.set_xscale("log")
-    axes.set_title(f"{ranks} devices, batch {batch}", fontsize=8)
     axes.set_yticks(rows, SIZES, fontsize=6)
     axes.set_ylim(-0.5, len(SIZES) - 0.5)
     axes.set_xlim(micros[0], micros[-1])
@@ -145,11 +119,13 @@ def _mark_measured(axes: Axes, ranks: int, measured: Sequence[Machine]) -> None:
             axes.plot(micros, height, color=MEASURED_COLOUR, marker="v", clip_on=False)
 
 
-def _legend_entries(has_measured: bool) -> list[Artist]:
+def _legend_entries(won: Sequence[str], has_measured: bool) -> list[Artist]:
     entries: list[Artist] = [
-        Patch(facecolor=METHOD_COLOURS[name], label=name) for name in FULL_DEPTH_METHODS
+        Patch(facecolor=METHOD_COLOURS[name], alpha=ALPHA, label=f"fastest: {name}") for name in won
     ]
+    projected = Patch(fill=False, hatch="..", edgecolor=INK, alpha=0.25, label="projected")
     entries += [
+        projected,
         entry("right of it: CQIL beats TP", color=INK, linestyle="--"),
         entry("right of it: removal beats all", color=INK),
         entry("preset", color=INK, linestyle=":"),

@@ -15,7 +15,13 @@ from matplotlib.lines import Line2D
 from benchmarks.results.statistics import Estimate
 from reports.data.results import ReportedVariant, Results
 from reports.estimates.rows import by_variant
-from reports.figures.elements import entry, error_bars, readable_log, values
+from reports.figures.elements import (
+    MIN_LINE_POINTS,
+    entry,
+    error_bars,
+    readable_log,
+    values,
+)
 from reports.figures.style import INK, variant_style
 
 LINESTYLES = {"ffn": "-", "ffn+residual": "--"}
@@ -33,14 +39,16 @@ def bypass_study(results: Results, comparison: pd.DataFrame) -> Figure | None:
     panels = list(bypassed.groupby("without", sort=False))
     num_rows = -(-len(panels) // 2)
     figure = Figure(figsize=(5.2, 1.0 + 2.3 * num_rows))
-    grid = list(figure.subplots(num_rows, 2, sharey=True, squeeze=False).flat)
+    # Panels have axes of their own: a bypass that collapses one would press the others flat.
+    grid = list(figure.subplots(num_rows, 2, squeeze=False).flat)
     for axes, (without, rows) in zip(grid, panels, strict=False):
         _draw_panel(axes, results, rows)
         plan = results.variants[without].plan
         axes.set_title(f"p = {plan.max_group_size}, depth {plan.depth:g} ({without})")
     for axes in grid[len(panels) :]:
         axes.set_visible(False)
-    readable_log(grid[0])
+    for axes in grid[: len(panels)]:
+        readable_log(axes)
     for axes in grid[::2]:
         axes.set_ylabel("Perplexity / no bypass (log)")
     entries = _legend_entries([results.variants[name] for name in bypassed["variant"]])
@@ -76,6 +84,8 @@ def _draw_target(
         style = variant_style(variant)
         axes.errorbar(position, ratio.value, yerr=error_bars([ratio]), **style.line())
     linestyle = LINESTYLES.get(variants[0].plan.bypass_target, "none")
+    if len(variants) < MIN_LINE_POINTS:
+        return
     colour = variant_style(variants[0]).colour
     axes.plot(positions, values(ratios), color=colour, linestyle=linestyle)
 

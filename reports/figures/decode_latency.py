@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from benchmarks.results.statistics import Estimate
+from reports.data.devices import depth_can_show
 from reports.data.labels import NO_ACCURACY
 from reports.data.measured_on import latency_machine
 from reports.data.results import Results
@@ -25,7 +26,8 @@ def latency_figure(
 ) -> Figure | None:
     """Decode time relative to dense, a marker for each backend; None without decode times.
 
-    The grey bar is what the depth alone gives. A variant whose quality is not known is hollow.
+    The grey bar is what the depth alone gives, where it could: `depth_can_show`. A variant whose
+    quality is not known is hollow.
     """
     decode = decode_rows(results, latencies)
     if decode.empty:
@@ -57,9 +59,13 @@ def _draw_panel(
     quality: dict[str, QualityCost],
 ) -> None:
     """One workload: grey bars of the depth, and for each backend its markers."""
-    depths = [results.timed_depth(name) / results.model.num_layers for name in names]
     rows = list(range(len(names)))
-    axes.barh(rows, depths, color=INK, alpha=0.12, height=0.85, linewidth=0)
+    depths = {
+        row: results.timed_depth(name) / results.model.num_layers
+        for row, name in enumerate(names)
+        if depth_can_show(results, results.variants[name])
+    }
+    axes.barh(list(depths), list(depths.values()), color=INK, alpha=0.12, height=0.85, linewidth=0)
     for index, backend in enumerate(backends):
         shift = 0.8 * ((index + 0.5) / len(backends) - 0.5)
         ratios = by_variant(decode[decode["backend"] == backend], "ratio")

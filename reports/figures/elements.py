@@ -18,6 +18,8 @@ from reports.figures.style import INK, backend_line, family_colour, variant_styl
 MARKER_WIDTH, CHARACTER_WIDTH = 0.3, 0.055
 """Inches that a marker with its spaces, and a character, take in a legend."""
 
+MIN_LINE_POINTS = 3
+"""A line through fewer points would show a course that nobody measured."""
 RING: dict[str, Any] = {
     "color": INK,
     "marker": "o",

@@ -1,25 +1,34 @@
 """Perplexity against latency, and against the device-seconds that the latency costs.
 
-The line is the front: no other variant is both faster (or cheaper) and better than a point on it.
+The line is the front: no cheaper variant is as good as a point on it, beyond the noise of both.
 Variants whose perplexity was not measured are hollow, at the upper edge.
 """
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from benchmarks.results.statistics import Estimate
+from reports.data.devices import device_unit
 from reports.data.measured_on import latency_machine
 from reports.data.results import Results
 from reports.estimates.pareto_front import pareto_front, pareto_points
-from reports.figures.elements import backend_entries, entry, family_entries, readable_log
+from reports.figures.elements import (
+    backend_entries,
+    entry,
+    error_bars,
+    family_entries,
+    readable_log,
+    values,
+)
 from reports.figures.style import INK, backend_line, family_colour
 
 CLIP = 20
-"""Perplexities beyond this multiple of dense are drawn at the upper edge."""
-COSTS = {"latency": "Time a decoded token", "resources": "Device-seconds a token"}
-"""Column of `pareto_points` -> what its axis says."""
+"""Variants beyond this multiple of dense are left out; a missing perplexity is drawn there."""
 
 
 def pareto(results: Results, perplexities: pd.DataFrame, latencies: pd.DataFrame) -> Figure | None:
@@ -27,12 +36,16 @@ def pareto(results: Results, perplexities: pd.DataFrame, latencies: pd.DataFrame
     in_first_workload = latencies["workload"].isin(results.workloads[:1])
     is_variant = latencies["variant"].isin(list(results.variants))
     points = pareto_points(results, perplexities, latencies[in_first_workload & is_variant])
+    # Beyond CLIP there is no quality left to compare; a missing number stays, hollow, at the edge.
+    points = points[[not quality.value > CLIP for quality in points["quality"]]]
     if points.empty:
         return None
     backends = [backend for backend in results.backends if backend in set(points["backend"])]
     figure = Figure(figsize=(7.2, 3.4))
     panels = figure.subplots(1, 2, sharey=True)
-    for axes, (cost, label) in zip(panels, COSTS.items(), strict=True):
+    unit = device_unit(results).capitalize() if device_unit(results) == "core" else "GPU"
+    costs = {"latency": "Time a decoded token", "resources": f"{unit}-seconds a decoded token"}
+    for axes, (cost, label) in zip(panels, costs.items(), strict=True):
         _draw_points(axes, results, points, cost, backends)
         _draw_front(axes, points, cost)
         axes.set_xlabel(f"{label}, to dense on one device", fontsize=7)
@@ -51,20 +64,38 @@ def pareto(results: Results, perplexities: pd.DataFrame, latencies: pd.DataFrame
 def _draw_points(
     axes: Axes, results: Results, points: pd.DataFrame, cost: str, backends: list[str]
 ) -> None:
-    """A marker for each variant and backend; those that look the same are drawn in one call."""
+    """A marker with both intervals for each variant and backend."""
+    unknown = points["quality"].map(lambda quality: math.isnan(quality.value))
     families = points["variant"].map(lambda name: results.variants[name].family)
-    looks = points.groupby(["backend", families, points["quality"].isna()], sort=False)
-    for (backend, family, is_hollow), of_look in looks:
+    for (backend, family, is_hollow), look in points.groupby(
+        ["backend", families, unknown], sort=False
+    ):
         line = {"color": family_colour(family), **backend_line(results, backend, backends)}
         if is_hollow:
             line["markerfacecolor"] = "none"
-        axes.plot(of_look[cost], of_look["quality"].fillna(CLIP).clip(upper=CLIP), **line)
+        qualities = [Estimate(CLIP)] * len(look) if is_hollow else list(look["quality"])
+        costs, clipped = (
+            list(look[cost]),
+            [q.map(lambda ratio: min(ratio, CLIP)) for q in qualities],
+        )
+        axes.errorbar(
+            values(costs),
+            values(clipped),
+            xerr=error_bars(costs),
+            yerr=error_bars(clipped),
+            elinewidth=0.6,
+            **line,
+        )
 
 
 def _draw_front(axes: Axes, points: pd.DataFrame, cost: str) -> None:
+    """The line of the front, with the names of its variants."""
     front = pareto_front(points, cost)
-    steps = (front[cost], front["quality"].clip(upper=CLIP))
-    axes.step(*steps, where="post", color=INK, linewidth=0.8, zorder=0)
+    costs = values(list(front[cost]))
+    qualities = [min(quality.value, CLIP) for quality in front["quality"]]
+    axes.step(costs, qualities, where="post", color=INK, linewidth=0.8, zorder=0)
+    for name, x, y in zip(front["variant"], costs, qualities, strict=True):
+        axes.annotate(name, (x, y), xytext=(3, 3), textcoords="offset points", fontsize=6)
     axes.axhline(1, color=INK, linestyle="--", linewidth=0.7)
     readable_log(axes)
     axes.grid()

@@ -44,13 +44,17 @@ def quality_by_latency(
     None where no variant has both a time of the first workload and a quality.
     """
     ratios = decode_ratios(results, latencies, results.workloads[0])
+    measures = _measures(perplexities, accuracies)
+    scored = {name for measure in measures for name in measure.estimates}
+    comparable = {name for name in scored if results.timed_as_scored(name)}
     times = {
-        backend: {name: of_backend[name] for name in of_backend if results.timed_as_scored(name)}
+        backend: {name: time for name, time in of_backend.items() if name in comparable}
         for backend, of_backend in ratios.items()
+        if of_backend.keys() & comparable
     }
     measures = [
         measure
-        for measure in _measures(perplexities, accuracies)
+        for measure in measures
         if any(measure.estimates.keys() & of_backend.keys() for of_backend in times.values())
     ]
     if not measures:
@@ -58,7 +62,8 @@ def quality_by_latency(
     num_rows, num_columns = len(measures), len(times)
     width = 2.6 * max(2, num_columns)
     figure = Figure(figsize=(width, 0.9 + 2.3 * num_rows))
-    grid = figure.subplots(num_rows, num_columns, sharex=True, sharey="row", squeeze=False)
+    # Ranks can take many times as long as one device, so each backend has an axis of its own.
+    grid = figure.subplots(num_rows, num_columns, sharex="col", sharey="row", squeeze=False)
     for panels, measure in zip(grid, measures, strict=True):
         for axes, of_backend in zip(panels, times.values(), strict=True):
             _draw_panel(axes, results, of_backend, measure.estimates)
@@ -68,11 +73,8 @@ def quality_by_latency(
     for axes, backend in zip(grid[0], times, strict=True):
         axes.set_title(results.backends[backend].label)
     for axes in grid[-1]:
-        axes.set_xlabel("Decode time / dense, one device")
-    scored = {name for measure in measures for name in measure.estimates}
-    drawn = [
-        results.variants[n] for of_backend in times.values() for n in of_backend if n in scored
-    ]
+        axes.set_xlabel("Time of a decoded token,\n× dense on one device")
+    drawn = [results.variants[name] for of_backend in times.values() for name in of_backend]
     entries = variant_entries(drawn)
     ncols = fitting_columns(entries, width)
     figure.legend(handles=entries, loc="outside lower center", ncols=ncols, handletextpad=0.3)
@@ -83,7 +85,7 @@ def _measures(perplexities: pd.DataFrame, accuracies: pd.DataFrame) -> list[Meas
     ratios = over_all_texts(perplexities, "ratio")
     kept = {name: ratio for name, ratio in ratios.items() if ratio.value <= MAX_RATIO}
     return [
-        Measure("Perplexity / dense (log)", kept, is_log=True),
+        Measure("Perplexity, × dense (log)", kept, is_log=True),
         Measure("Mean accuracy, %", mean_accuracies(accuracies), is_log=False),
     ]
 

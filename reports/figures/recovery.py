@@ -94,7 +94,7 @@ def segments(variant: ReportedVariant) -> list[Segment]:
 
 
 def _draw_course(axes: Axes, course: list[Segment], axis: str, plan: Plan) -> None:
-    """Hollow: before a step; filled: after it."""
+    """A bar before the first step, a marker after each."""
     look: dict[str, Any] = {
         "color": family_colour(plan.first.family),
         "marker": plan.marker,
@@ -106,7 +106,7 @@ def _draw_course(axes: Axes, course: list[Segment], axis: str, plan: Plan) -> No
         line = LINESTYLES[segment.method]
         axes.plot(places, segment.excess, linestyle=line, markevery=[-1], **look)
         if segment is course[0]:
-            axes.plot(places[:1], segment.excess[:1], **look, fillstyle="none")
+            axes.plot(places[:1], segment.excess[:1], **look | {"marker": "|", "markersize": 8})
 
 
 def _plans(results: Results, variants: Iterable[ReportedVariant]) -> list[Plan]:

@@ -19,7 +19,7 @@ from reports.data.labels import family_name
 from reports.data.results import Results
 from reports.estimates.quality import mean_accuracies, over_all_texts
 from reports.estimates.rule_curves import Curves, rule_curves
-from reports.figures.elements import error_bars, readable_log, values
+from reports.figures.elements import MIN_LINE_POINTS, error_bars, readable_log, values
 from reports.figures.style import INK
 
 # Okabe and Ito's palette without its yellow, which is faint on white.
@@ -77,7 +77,8 @@ def _draw_panel(axes: Axes, curves: Curves, estimates: dict[str, Estimate]) -> N
         of_rule = [estimates[by_depth[depth]] for depth in depths]
         bars = error_bars(of_rule)
         axes.errorbar(depths, values(of_rule), yerr=bars, fmt="none", ecolor=colour)
-        axes.plot(depths, values(of_rule), color=colour, marker=marker, label=rule)
+        line = "-" if len(depths) >= MIN_LINE_POINTS else "none"
+        axes.plot(depths, values(of_rule), color=colour, marker=marker, linestyle=line, label=rule)
     if REFERENCE in estimates:
         axes.axhline(estimates[REFERENCE].value, color=INK, linestyle="--", linewidth=0.9)
     axes.grid(axis="y")

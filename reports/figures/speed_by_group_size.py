@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from benchmarks.config.sections import REFERENCE
 from benchmarks.results.statistics import Estimate
 from cqil.plan import LayerPlan
+from reports.data.devices import depth_can_show
 from reports.data.labels import bypass_mode
 from reports.data.measured_on import latency_machine
 from reports.data.results import Results
@@ -35,13 +36,14 @@ def speed_by_group_size(results: Results, latencies: pd.DataFrame) -> Figure | N
     panels = figure.subplots(len(times), 1, sharex=True, squeeze=False)[:, 0]
     for axes, (workload, of_workload) in zip(panels, times.items(), strict=True):
         _draw_speeds(axes, results, plans, of_workload)
-        _draw_ideal_speeds(axes, plans, of_workload)
+        _draw_ideal_speeds(axes, results, plans, of_workload)
         batch, prompt = workload.removeprefix("b").split("-p")
         title = f"batch {batch}, prompt {prompt}; {latency_machine(results)}"
         axes.set_title(title, fontsize=7, loc="left")
     panels[-1].set_xlabel("Layers in the largest group")
     entries = backend_entries(results, list(next(iter(times.values()))))
-    entries.append(entry("depth alone", color=INK, alpha=0.3))
+    if any(depth_can_show(results, results.variants[n]) for n in plans if n != REFERENCE):
+        entries.append(entry("depth alone", color=INK, alpha=0.3))
     figure.legend(handles=entries, loc="outside lower center", ncols=len(entries))
     return figure
 
@@ -95,11 +97,15 @@ def _draw_speeds(axes: Axes, results: Results, plans: dict[str, LayerPlan], time
     axes.grid(axis="y")
 
 
-def _draw_ideal_speeds(axes: Axes, plans: dict[str, LayerPlan], times: Times) -> None:
-    """What the depth alone gives, as a line at each group size."""
+def _draw_ideal_speeds(
+    axes: Axes, results: Results, plans: dict[str, LayerPlan], times: Times
+) -> None:
+    """What the depth alone gives, as a line at each group size where it could."""
     sizes, timed = _group_sizes(plans.values()), set().union(*times.values())
     ideal_speeds = {
-        (p.max_group_size, p.ideal_speedup) for name, p in plans.items() if name in timed
+        (plan.max_group_size, plan.ideal_speedup)
+        for name, plan in plans.items()
+        if name in timed and depth_can_show(results, results.variants[name])
     }
     for size, speed in sorted(ideal_speeds):
         position = sizes.index(size)

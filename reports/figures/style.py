@@ -32,13 +32,13 @@ COLOURS = {
 OTHER_COLOUR = "#777777"
 """Colour of all families that are not in COLOURS: those of methods outside of this project."""
 BYPASS_FILLS = {
-    "none": "none",
-    "ffn": "full",
+    "none": "full",
+    "ffn": "right",
     "ffn+residual": "left",
     "two-way": "top",
     "mean": "bottom",
 }
-"""Bypass -> fill style of the marker."""
+"""Bypass -> fill style of the marker; a hollow marker always means that a number is missing."""
 GROUP_MARKERS = {2: "o", 4: "D"}
 OTHER_GROUP_MARKER = "p"
 """Marker of group sizes that are not in GROUP_MARKERS."""

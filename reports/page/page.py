@@ -5,24 +5,26 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from functools import cached_property
 from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
 from benchmarks.results.files import write_atomically
+from reports.answers.box import answers
+from reports.answers.choices import choices
 from reports.data import measured_on
 from reports.data.load_results import load_results
 from reports.data.results import Results
 from reports.estimates.estimates import Estimates
 from reports.page.figure_files import draw_figure, write_figure
-from reports.page.section import PageSection
+from reports.page.section import Drawing, PageSection
 from reports.page.section_order import SECTIONS
+from reports.page.sections.about import IDEA
 from reports.tables.table import Table
-from reports.text import background, summary
+from reports.text import background
 
 
 class Report:
@@ -32,11 +34,10 @@ class Report:
         self.results, self.estimates = results, Estimates(results)
         self.sections = list(_sections(results, self.estimates))
 
-    @cached_property
-    def figures(self) -> dict[str, Figure]:
-        """Name -> laid-out figure; a drawing that has nothing to show is left out."""
-        drawings = [drawing for section in self.sections for drawing in section.drawings]
-        return {d.name: d.figure for d in drawings if d.figure is not None}
+    @property
+    def drawings(self) -> list[Drawing]:
+        """Every drawing, those with nothing to show among them."""
+        return [drawing for section in self.sections for drawing in section.drawings]
 
     @property
     def tables(self) -> list[Table]:
@@ -44,18 +45,17 @@ class Report:
         tables = [table for section in self.sections for table in section.tables]
         return [table for table in tables if table.shown_in != "page"]
 
-    def html(self, svgs: Mapping[str, Markup]) -> str:
-        """The page; `svgs` maps the name of every figure to its element."""
+    def html(self, svgs: Mapping[str, Markup | None]) -> str:
+        """The page; `svgs` maps the name of every drawing to its element, None without a figure."""
         return _template().render(
             results=self.results,
-            headline=[
-                *summary.headline(self.results, self.estimates.perplexities),
-                *summary.accuracy_range(self.results, self.estimates.accuracies),
-            ],
+            answers=list(answers(self.results, self.estimates)),
+            choices=choices(self.results, self.estimates),
+            idea=IDEA,
             sections=self.sections,
-            findings=[finding for section in self.sections for finding in section.findings],
             machines=measured_on.machines(self.results),
             svg=lambda drawing: svgs[drawing.name],
+            mixed_commits=background.mixed_commits(self.results),
             command=background.report_command,
         )
 
@@ -63,16 +63,30 @@ class Report:
 def write_report(results: Path, out: Path) -> Path:
     """Draws the results of one folder into another; returns the path of the page."""
     report = Report(load_results(results))
-    names, figures = report.figures.keys(), report.figures.values()
-    # Frozen objects cost a worker no time when it collects garbage.
-    with ProcessPoolExecutor(initializer=gc.freeze) as pool:
-        elements = pool.map(draw_figure, figures, repeat(out / "figures"), names)
-        svgs = dict(zip(names, elements, strict=True))
+    svgs = _draw(report.drawings, out / "figures")
     for table in report.tables:
         table.write(out / "tables")
     page = out / "report.html"
     write_atomically(page, report.html(svgs))
     return page
+
+
+_TO_DRAW: list[Drawing] = []
+"""What workers draw; they are forked, so that they share it with everything it is drawn from."""
+
+
+def _draw(drawings: list[Drawing], folder: Path) -> dict[str, Markup | None]:
+    """Writes every figure; returns the elements of the page by name."""
+    _TO_DRAW[:] = drawings
+    # Frozen objects cost a worker no time when it collects garbage.
+    with ProcessPoolExecutor(mp_context=get_context("fork"), initializer=gc.freeze) as pool:
+        elements = pool.map(_draw_one, range(len(drawings)), repeat(folder))
+        return {d.name: element for d, element in zip(drawings, elements, strict=True)}
+
+
+def _draw_one(index: int, folder: Path) -> Markup | None:
+    drawing = _TO_DRAW[index]
+    return None if drawing.figure is None else draw_figure(drawing.figure, folder, drawing.name)
 
 
 def write_only(results: Path, out: Path, only: str) -> list[Path]:

@@ -83,8 +83,6 @@ class PageSection:
     id: str
     title: str
     blocks: Sequence[Block]
-    findings: Sequence[tuple[str, str]] = ()
-    """For the summary at the top of the page: a sentence in bold, and its numbers."""
 
     @property
     def drawings(self) -> list[Drawing]:

@@ -11,6 +11,7 @@ from reports.data.results import Results
 from reports.estimates.estimates import Estimates
 from reports.page.section import PageSection
 from reports.page.sections import (
+    about,
     bypass,
     claims,
     generation,
@@ -40,4 +41,5 @@ SECTIONS: list[Callable[[Results, Estimates], PageSection | None]] = [
     projection.section,
     claims.section,
     provenance.section,
+    about.section,
 ]

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
 from benchmarks.results.statistics import Estimate
-from reports.data.number_format import times, with_interval
+from reports.data.number_format import points, times, with_interval
 from reports.data.results import Results
 from reports.tables.table import Table
 
+GROUPS_ARE = {"higher": "better", "lower": "worse", "not distinguishable": "not told apart"}
+"""The side of an estimate that favours groups above its neutral value -> what groups are."""
 
-def removal_table(comparison: pd.DataFrame) -> Table:
-    """Grouping against removal at the same depth; `comparison` of `removal_at_same_depth`."""
+
+def removal_table(pairs: pd.DataFrame, name: str, title: str) -> Table:
+    """Groups against removal at the same depth, in both measures; rows of `removal_pairs`."""
     shown = pd.DataFrame(
         {
-            "depth": comparison["depth"].map("{:g}".format),
-            "grouped": comparison["grouped"],
-            "removal": comparison["removal"],
-            "perplexity, removal / grouped": comparison["ratio"].map(_factor),
-            "removal is": comparison["verdict"],
+            "depth": pairs["depth"].map("{:g}".format),
+            "groups": pairs["grouped"],
+            "removal": pairs["removal"],
+            "perplexity, removal / groups": pairs["ratio"].map(_factor),
+            "by perplexity": pairs["verdict"].map(GROUPS_ARE),
+            "accuracy, groups − removal, points": pairs["accuracy_difference"].map(_points),
+            "by accuracy": [
+                "–" if math.isnan(difference.value) else GROUPS_ARE[difference.verdict(0)]
+                for difference in pairs["accuracy_difference"]
+            ],
         }
     )
-    note = "All texts, paired over the same windows; above ×1 the grouped plan is better."
-    return Table("grouping-or-removal", "Grouping or removal", comparison, shown, note)
+    note = (
+        "Perplexity over all texts, paired over windows; above ×1 groups are better. Accuracy: "
+        "mean over tasks, paired over documents; above 0 groups are better. Of several bypasses of "
+        "the same groups the one with the lowest perplexity on these windows stands for them."
+    )
+    return Table(name, title, pairs, shown, note)
 
 
 def bypass_table(comparison: pd.DataFrame) -> Table:
@@ -44,6 +58,10 @@ def bypass_table(comparison: pd.DataFrame) -> Table:
         "as in the released CQIL code."
     )
     return Table("bypass", "Attention bypass", comparison, shown, note)
+
+
+def _points(difference: Estimate) -> str:
+    return "–" if math.isnan(difference.value) else with_interval(difference, points)
 
 
 def _factor(ratio: Estimate) -> str:

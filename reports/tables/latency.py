@@ -12,6 +12,7 @@ import pandas as pd
 from benchmarks.config.sections import AA_CONTROL, REFERENCE
 from benchmarks.results.statistics import NO_ESTIMATE, PHASES, Estimate
 from reports.data import number_format
+from reports.data.devices import device_unit, devices_taken, has_whole_devices
 from reports.data.labels import NO_ACCURACY
 from reports.data.measured_on import latency_setting
 from reports.data.results import ReportedVariant, Results, plan_of
@@ -22,7 +23,7 @@ from reports.tables.table import Table, identity, missing_cell, to_dense
 
 PHASE_HEADS = {
     "prefill": "prefill (TTFT), ms",
-    "decode": "decode (TPOT), ms/token",
+    "decode": "decode (TPOT, median step), ms/token",
     "end to end": "end to end, ms",
 }
 
@@ -46,6 +47,7 @@ def latency_table(
                 rows.append(
                     _identity_cells(results, name, backend, workload)
                     | _time_cells(results, of_backend, name, f"latency/{backend}/{workload}")
+                    | _throughput_cells(results, of_backend, name, backend, workload)
                     | _quality_cells(qualities[plan_of(name)], results.variants[plan_of(name)])
                     | {"speed-up by depth": _speedup_by_depth(results, name, backend)}
                 )
@@ -53,7 +55,8 @@ def latency_table(
     if len(results.workloads) == 1:
         shown = shown.drop(columns="workload", errors="ignore")
     note = (
-        "Medians over rounds; end to end: prefill and all decode steps of a round. / dense: ratio "
+        "Medians over rounds; decode: the median step of a round; end to end: prefill and all "
+        "decode steps of a round. Weights: what each rank holds of this variant. / dense: ratio "
         "of medians to dense on one device in the same mode, drawn from the same rounds, below ×1 "
         f"is faster. {AA_CONTROL}: dense, timed a second time. {series_flags.NOTE} "
         f"{_unpaired(results)}"
@@ -96,6 +99,25 @@ def _time_cells(
     return cells
 
 
+def _throughput_cells(
+    results: Results, of_backend: pd.DataFrame, name: str, backend: str, workload: str
+) -> dict[str, str]:
+    """Tokens a second, hardware a thousand tokens, and memory; all of the median decode step."""
+    row = find_row(of_backend, name, "phase", "decode")
+    record = results.latency_by_key.get((name, backend, workload))
+    heads = ("tokens/s", f"{device_unit(results)}-s / 1,000 tokens", "weights a rank, MB")
+    if row is None or record is None:
+        return dict.fromkeys(heads, "–")
+    batch, milliseconds = record.workload["batch"], row["milliseconds"].value
+    megabytes = [number_format.significant(held / 1e6) for held in record.weight_bytes]
+    cells = (
+        number_format.significant(1000 * batch / milliseconds),
+        number_format.significant(milliseconds * devices_taken(record) / batch),
+        ", ".join(dict.fromkeys(megabytes)) or "–",
+    )
+    return dict(zip(heads, cells, strict=True))
+
+
 def _ratio_cell(ratio: Estimate) -> str:
     """Dense over itself is exact, so it gets no interval."""
     if ratio.low == ratio.high == 1:
@@ -133,8 +155,11 @@ def _speedup_by_depth(results: Results, name: str, backend: str) -> str:
     variant = results.variants[plan_of(name)]
     depth = results.timed_depth(variant.name, backend)
     speedup = number_format.times(variant.plan.num_layers / depth)
-    if variant.plan.max_group_size > 1:
-        return f"ideal {speedup}, on {variant.plan.max_group_size} ranks"
+    if (size := variant.plan.max_group_size) > 1:
+        if results.backends[backend].ranks < size:
+            return f"ideal {speedup}, on {size} devices"
+        shared = "" if has_whole_devices(results, backend) else ", with whole devices"
+        return f"ideal {speedup}{shared}"
     decode_only = variant.plan.prefill is not None or variant.early_exit is not None
     return f"ideal {speedup}" + (", decode only" if decode_only else "")
 

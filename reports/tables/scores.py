@@ -72,9 +72,11 @@ def _accuracy_cells(
 
 
 def _head(accuracies: pd.DataFrame, task: str) -> str:
-    """The task, and whether its accuracy is length-normalised."""
-    normalised = accuracies[accuracies["task"] == task]["acc_norm"].notna().any()
-    return f"{task} (norm)" if normalised else task
+    """The task, whether its accuracy is length-normalised, and on how many documents."""
+    rows = accuracies[accuracies["task"] == task]
+    normalised = " (norm)" if rows["acc_norm"].notna().any() else ""
+    documents = "/".join(map(str, sorted(rows["documents"].unique())))
+    return f"{task}{normalised}, {documents} documents"
 
 
 def _accuracy_note(accuracies: pd.DataFrame) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,11 +32,21 @@ class Table:
     shown_in: Literal["both", "page", "file"] = "both"
     """On the page and as files, or one of them."""
 
+    @property
+    def csv(self) -> str:
+        """The data as CSV."""
+        return spread_estimates(self.data).to_csv(index=False)
+
+    @property
+    def csv_link(self) -> str:
+        """The data as a link that holds them, since the page stands alone."""
+        return f"data:text/csv;base64,{b64encode(self.csv.encode()).decode()}"
+
     def write(self, folder: Path) -> list[Path]:
         """CSV, Markdown and LaTeX; returns their paths."""
         body = self.shown.to_markdown(index=False, disable_numparse=True)
         texts = {
-            "csv": spread_estimates(self.data).to_csv(index=False),
+            "csv": self.csv,
             "md": "\n\n".join(filter(None, [f"# {self.title}", body, self.note])) + "\n",
             "tex": latex(self.shown, self.title, self.note),
         }

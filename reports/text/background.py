@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import sys
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 
 from benchmarks.config.assets import ASSETS
 from benchmarks.results.result_kinds import KINDS
@@ -50,6 +54,14 @@ def _about_text(name: str) -> str:
     return ASSETS["texts"][name]["note"] if name in ASSETS["texts"] else "own text"
 
 
+def mixed_commits(results: Results) -> str:
+    """Says so where results are not all of one clean commit; empty where they are."""
+    commits = Counter(_commit(record.provenance) for record in results.measured)
+    if len(commits) == 1 and not any(record.provenance.dirty for record in results.measured):
+        return ""
+    return f"Not of one clean commit of the suite: {_tally(commits.elements())}."
+
+
 def _commit(provenance: Provenance) -> str:
     if provenance.commit is None:
         return "no checkout"
@@ -72,12 +84,21 @@ def commands(results: Results) -> dict[str, str]:
     """Kind of result -> the command that wrote the first result of that kind."""
     records_by_kind = {kind: results.of_kind(kind) for kind in KINDS}
     return {
-        kind: records[0].provenance.command for kind, records in records_by_kind.items() if records
+        kind: records[0].provenance.command.replace("python ", f"{python_command()} ", 1)
+        for kind, records in records_by_kind.items()
+        if records
     }
+
+
+def python_command() -> str:
+    """How a fresh shell in the checkout names this Python: by its path where it lies within."""
+    path = Path(os.path.abspath(sys.executable))  # not resolved: .venv holds a link
+    here = Path.cwd()
+    return shlex.quote(str(path.relative_to(here))) if path.is_relative_to(here) else "python"
 
 
 def report_command(results: Results, only: str = "") -> str:
     """The command that makes the report, or one figure or table of it."""
     folder = f"results/{results.config['name']}"
-    command = f"python -m reports report --results {folder} --out {folder}/report"
+    command = f"{python_command()} -m reports report --results {folder} --out {folder}/report"
     return f"{command} --only {only}" if only else command

@@ -11,17 +11,18 @@ from benchmarks.results.result_schema import LatencyResult
 from benchmarks.results.schema_parts import GpuSnapshot, MachineSnapshot, MachineState
 from reports.data.number_format import times, with_interval
 from reports.data.results import Results
-from reports.estimates.latency import aa_rows
+from reports.estimates.latency import aa_ratios
 
 
-def checks(results: Results, latencies: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    """(what, finding) for every workload that was timed; `latencies` of `latency_estimates`."""
+def checks(results: Results) -> Iterator[tuple[str, str]]:
+    """(what, finding) for every workload that was timed."""
+    again = aa_ratios(results)
     for workload in results.workloads:
         records = [r for r in results.latency_records if r.workload_name == workload]
         if not records:
             continue
         suffix = f", {workload}" if len(results.workloads) > 1 else ""
-        aa_control = aa_rows(latencies[latencies["workload"] == workload])
+        aa_control = again[again["workload"] == workload]
         for backend, rows in aa_control.groupby("backend", sort=False):
             yield f"A/A check, {results.backends[backend].label}{suffix}", _aa_finding(rows)
         first = next((r for r in records if r.variant == REFERENCE), records[0])

@@ -7,15 +7,13 @@ from reports.estimates.estimates import Estimates
 from reports.figures import bypass_study
 from reports.page.section import Block, Drawing, PageSection
 from reports.tables.comparisons import bypass_table
-from reports.text import summary
 
 NOTHING_TO_COMPARE = "No two variants of this run differ in the bypass only."
 
 
 def section(results: Results, estimates: Estimates) -> PageSection:
-    """The figure and the table of bypass modes, and a finding for each set of groups."""
+    """The figure and the table of bypass modes."""
     table = bypass_table(estimates.bypass)
-    findings = [("", sentence) for sentence in summary.bypass_verdicts(estimates.bypass)]
     study = Drawing(
         "bypass-study",
         "Perplexity with a bypass over that without, same groups, by distance and target",
@@ -24,4 +22,4 @@ def section(results: Results, estimates: Estimates) -> PageSection:
         lambda: bypass_study.bypass_study(results, estimates.bypass),
     )
     blocks: list[Block] = [study if len(table.shown) else NOTHING_TO_COMPARE, table]
-    return PageSection("bypass", "Attention bypass", blocks, findings)
+    return PageSection("bypass", "Attention bypass", blocks)

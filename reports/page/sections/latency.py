@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reports.data.devices import device_unit
 from reports.data.measured_on import latency_setting
 from reports.data.results import Results
 from reports.estimates.estimates import Estimates
@@ -52,7 +53,7 @@ def section(results: Results, estimates: Estimates) -> PageSection:
 
 
 def _trust(results: Results, estimates: Estimates) -> list[Block]:
-    facts = list(checks(results, estimates.latencies))
+    facts = list(checks(results))
     return ["Can these times be trusted?", Facts(facts)] if facts else []
 
 
@@ -62,8 +63,8 @@ def _decode_latency(results: Results, estimates: Estimates) -> Drawing:
         "Time of a decoded token, relative to dense on one device",
         "Time of a decoded token relative to dense on one device, with its interval. The marker "
         "shows the backend, the colour the family. Grey: depth over full depth, which is what the "
-        "depth alone gives; a grouped plan needs one rank for each member of a group to come near "
-        f"it. Hollow: accuracy not measured. {latency_setting(results)}",
+        "depth alone gives; groups have it only where each member can have a device of its own. "
+        f"Hollow: accuracy not measured. {latency_setting(results)}",
         lambda: latency_figure(results, estimates.latencies, estimates.qualities),
     )
 
@@ -86,9 +87,11 @@ def _pareto(results: Results, estimates: Estimates) -> Drawing:
     return Drawing(
         "pareto",
         "Perplexity against time, and against device-seconds",
-        "Perplexity against time, and against time × ranks. The line joins the points that no "
-        "other point beats in both. Hollow: perplexity not measured. At the upper edge: twenty "
-        f"times the dense perplexity, or more.{unhealed_only(results)}",
+        f"Perplexity against time, and against time × {device_unit(results)}s, which ranks on one "
+        "machine share. The line joins the points that no "
+        "cheaper point equals, beyond the noise of both. Hollow, at the upper edge: perplexity not "
+        "measured. Variants beyond twenty times the dense perplexity are left out."
+        f"{unhealed_only(results)}",
         lambda: pareto(results, estimates.perplexities, estimates.latencies),
     )
 
@@ -98,7 +101,8 @@ def _speed_by_group_size(results: Results, estimates: Estimates) -> Drawing:
         "speed-by-group-size",
         "Decode speed against the size of groups",
         "Plans without bypass, relative to dense on one device, with intervals. Grey lines: what "
-        f"the depth alone gives. The marker shows the backend.{unhealed_only(results)}",
+        "the depth alone gives, where each member of a group has a device. The marker shows the "
+        f"backend.{unhealed_only(results)}",
         lambda: speed_by_group_size(results, estimates.latencies),
     )
 

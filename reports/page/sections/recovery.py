@@ -37,8 +37,7 @@ def section(results: Results, estimates: Estimates) -> PageSection | None:
         healed_removal_table(results, removal),
         ways_table(results, estimates.ways, recoveries),
     ]
-    findings = list(recovery.recovery_finding(results, recoveries, removal))
-    return PageSection("recovery", "Recovery", blocks, findings)
+    return PageSection("recovery", "Recovery", blocks)
 
 
 def _where(results: Results) -> str:
@@ -53,7 +52,7 @@ def _course(results: Results) -> Drawing:
         "recovery-course",
         "Loss of held-out text above dense, against tokens and minutes of healing",
         "Cross-entropy a token of held-out calibration text, which no step is trained on, above "
-        "that of dense. Hollow: unhealed; filled: the end of a step. A later step goes on where "
+        "that of dense. Bar: unhealed; marker: the end of a step. A later step goes on where "
         "the one before it ended. The colour shows the family, the marker the plan, the line the "
         "way. "
         f"Healed on: {healing_machines(results)}.",

@@ -10,7 +10,6 @@ from reports.page.section import Drawing, PageSection
 from reports.tables.rules import curves_table, searched_table
 from reports.tables.scores import FIRST_TOKEN
 from reports.text.recovery import unhealed_only
-from reports.text.summary import searched_findings
 
 
 def section(results: Results, estimates: Estimates) -> PageSection | None:
@@ -33,5 +32,4 @@ def section(results: Results, estimates: Estimates) -> PageSection | None:
             curves_table(results, estimates.perplexities, estimates.accuracies),
             searched_table(estimates.searched),
         ],
-        list(searched_findings(estimates.searched)),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from reports.claims.registry import CONFIDENCES, Claim, load_publications
 from reports.claims.verdicts import MEANINGS, Verdict
 from reports.data.load_results import load_results
 from reports.estimates.estimates import Estimates
-from reports.page.sections.claims import judged_claims, verdict_counts
+from reports.page.sections.claims import ARITHMETIC, BY_RUN, OWN, judged_claims
 
 CLAIMS = {claim.id: claim for work in load_publications() for claim in work.claims}
 
@@ -221,22 +220,28 @@ def test_every_verdict_has_a_meaning():
     assert list(MEANINGS) == list(Verdict)
 
 
-def test_the_summary_counts_every_claim(folder):
+def test_every_claim_stands_in_the_group_of_what_judges_it(folder):
     judged = judged_claims(Estimates(load_results(folder)))
-    counts = Counter(judged.table.data["verdict"])
-    assert sum(counts.values()) == len(CLAIMS)
-    assert judged.summary == verdict_counts([Verdict(v) for v in judged.table.data["verdict"]])
-    assert f"Of {len(CLAIMS)} claims: " in judged.summary
-    assert f"not seen {counts['not seen']}." in judged.summary
-    assert sum(len(part.blocks[0].shown) for part in judged.parts) == len(CLAIMS)
-    for verdict, count in counts.items():
-        assert f"{verdict} {count}" in judged.summary
+    shown = {fold.title.split(" (")[0]: fold.blocks[0].data for fold in judged.groups}
+    assert sum(map(len, shown.values())) == len(CLAIMS)
+    of_run, own = shown[BY_RUN.title], shown[OWN.title]
+    assert not of_run["verdict"].str.startswith(("arithmetic", "not", "out")).any()
+    assert set(own["confidence"]) == {"own"}
+    assert set(shown[ARITHMETIC.title]["verdict"]) == {"arithmetic holds", "arithmetic fails"}
+    assert "pairs before" not in " ".join(of_run["claim"])
+    published = len(CLAIMS) - len(own)
+    assert judged.summary.startswith(
+        f"Of {published} published claims, this run judges {len(of_run)}: "
+    )
+    assert "which reproduces no measurement" in judged.summary
 
 
-def test_each_part_stands_on_the_page(html):
-    for work in load_publications():
-        for part in work.parts:
-            assert f"<summary>{work.title}: {part.title}</summary>" in html
+def test_only_what_this_run_judges_is_open(html, folder):
+    judged = judged_claims(Estimates(load_results(folder)))
+    assert [fold.opened for fold in judged.groups] == [True] + [False] * (len(judged.groups) - 1)
+    for fold in judged.groups:
+        assert f"<summary>{fold.title}</summary>" in html
+    assert "what run “made-up” (tiny, 6 layers) says about each" in html
 
 
 def test_the_table_is_written(drawn_report):

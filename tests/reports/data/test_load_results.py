@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from made_up_results import VARIANTS, MadeUpRun, write_json
+from made_up_results import MODEL, VARIANTS, MadeUpRun, write_json
 
 from benchmarks.results.files import read_json
 from benchmarks.results.result_schema import write_result
@@ -16,7 +16,7 @@ def test_backends_and_workloads_are_those_of_the_run(folder):
     assert list(results.backends) == ["engine", "ranks-2", "transformers"]
     assert results.workloads == ["b1-p8"]
     assert results.timed_variants("engine") == set(VARIANTS) | {"dense-control"}
-    assert results.timed_variants("ranks-2") == set(VARIANTS)
+    assert results.timed_variants("ranks-2") == set(VARIANTS) | {"dense-control"}
     assert results.timed_variants("transformers") == {"dense"}
     assert plan_of("dense-control") == "dense"
     assert plan_of("pairs") == "pairs"
@@ -59,16 +59,20 @@ def change(folder, name, **changes):
             {"model": {"name": "x", "sha256": "y", "num_layers": 6, "note": ""}},
             r"pairs\.json: of another model than the others; run the workflow again",
         ),
-        (
-            "perplexity/pairs.json",
-            {"model": {"name": "x", "sha256": "y", "num_layers": 6, "note": ""}},
-            r"pairs\.json: measured on other weights; delete it and run again",
-        ),
     ],
 )
 def test_a_file_that_does_not_belong_is_one_line(folder, name, changes, fault):
     change(folder, name, **changes)
     with pytest.raises(ValueError, match=rf"\A[^\n]*{fault}\Z"):
+        load_results(folder)
+
+
+def test_a_result_of_other_weights_is_refused(folder):
+    other = {"model": MODEL.model_copy(update={"sha256": "y"})}
+    result = MadeUpRun().perplexity_result("pairs").model_copy(update=other)
+    write_result(folder / "perplexity" / "pairs.json", result)
+    fault = r"pairs\.json: measured on other weights; delete it and run again"
+    with pytest.raises(ValueError, match=fault):
         load_results(folder)
 
 

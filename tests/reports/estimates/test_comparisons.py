@@ -5,21 +5,32 @@ from __future__ import annotations
 import math
 
 import pytest
+from made_up_results import LOSSES, VARIANTS, MadeUpRun
 
 from reports.data.load_results import load_results
 from reports.estimates import comparisons
-from reports.text import summary
 
 
-def test_verdict_on_removal_follows_the_intervals(folder):
-    comparison = comparisons.removal_at_same_depth(load_results(folder))
-    assert comparison["verdict"].tolist() == ["higher"]
-    ((answer, _),) = summary.removal_verdicts(comparison)
-    assert answer.endswith("depth 4? Yes.")
-    ((answer, _),) = summary.removal_verdicts(comparison.assign(verdict="lower"))
-    assert answer.endswith("No.")
-    ((answer, _),) = summary.removal_verdicts(comparison.assign(verdict="not distinguishable"))
-    assert answer.endswith("Not decided by these windows.")
+def test_removal_is_compared_with_the_better_bypass_in_both_measures(folder):
+    results = load_results(folder)
+    (row,) = comparisons.removal_pairs(results).to_dict("records")
+    assert (row["depth"], row["grouped"], row["removal"]) == (4, "pairs-d1", "removed")
+    assert row["ratio"].value == pytest.approx(math.exp(1.6), rel=0.02)
+    assert row["verdict"] == "higher"
+    assert row["accuracy_difference"].value == 0
+    assert row["is_best"]
+    assert not row["is_random"]
+    # Claims are of groups without a bypass.
+    (plain,) = comparisons.removal_at_same_depth(results).to_dict("records")
+    assert plain["grouped"] == "pairs"
+
+
+def test_random_removal_is_no_rule(tmp_path):
+    variants = VARIANTS | {"by-chance": VARIANTS["removed"]._replace(method="random")}
+    folder = MadeUpRun(variants, LOSSES | {"by-chance": 4.0}).fill(tmp_path)
+    pairs = comparisons.removal_pairs(load_results(folder)).set_index("removal")
+    assert pairs["is_random"].to_dict() == {"removed": False, "by-chance": True}
+    assert pairs["is_best"].to_dict() == {"removed": True, "by-chance": False}
 
 
 def test_bypass_is_compared_over_the_same_groups(folder):

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-import pytest
 
+from benchmarks.results.statistics import Estimate
 from reports.data.load_results import load_results
 from reports.estimates.estimates import Estimates
 from reports.estimates.pareto_front import pareto_front, pareto_points
@@ -16,23 +16,41 @@ from reports.estimates.quality_cost import quality_costs
 from reports.tables.latency import latency_table
 
 
-def test_resources_are_time_by_ranks(folder):
+def test_resources_are_time_by_cores_that_ranks_share(folder):
     results = load_results(folder)
     estimates = Estimates(results)
     points = pareto_points(results, estimates.perplexities, estimates.latencies)
     rows = points.set_index(["variant", "backend"])
     two = rows.loc[("pairs", "ranks-2")]
-    assert two["resources"] == pytest.approx(2 * two["latency"])
+    # Two ranks of one thread take the two cores that one device has.
+    assert two["resources"] == two["latency"]
     one = rows.loc[("pairs", "engine")]
     assert one["resources"] == one["latency"]
-    assert rows.loc[("dense", "engine")].tolist() == [1.0, 1.0, 1.0]
+    assert [estimate.value for estimate in rows.loc[("dense", "engine")]] == [1.0, 1.0, 1.0]
     assert "transformers" not in set(points["backend"])
 
 
 def test_the_front_is_what_nothing_beats():
-    rows = [("a", 1.0, 1.0), ("b", 0.5, 2.0), ("c", 0.6, 3.0), ("d", 0.4, 9.0), ("e", 0.3, np.nan)]
-    points = pd.DataFrame(rows, columns=["variant", "latency", "quality"])
-    assert list(pareto_front(points, "latency")["variant"]) == ["d", "b", "a"]
+    assert front(a=(1.0, 1.0), b=(0.5, 2.0), c=(0.6, 3.0), d=(0.4, 9.0), e=(0.3, np.nan)) == [
+        *"dba"
+    ]
+
+
+def test_noise_is_no_step_of_the_front():
+    """Neither a perplexity that is not told apart, nor a time: then the better quality stands."""
+    near = {"a": (1.0, 1.0), "b": (0.5, 1.02), "c": (0.49, 2.0)}
+    assert front(**near) == ["c", "b", "a"]
+    assert front(noise=0.1, **near) == ["b"]
+
+
+def front(noise: float = 0.0, **points: tuple[float, float]) -> list[str]:
+    """Names of the front of (time, perplexity), whose intervals are wide by a share `noise`."""
+    rows = [
+        (name, *(Estimate(x, x * (1 - noise), x * (1 + noise)) for x in values))
+        for name, values in points.items()
+    ]
+    frame = pd.DataFrame(rows, columns=["variant", "latency", "quality"])
+    return list(pareto_front(frame, "latency")["variant"])
 
 
 def test_times_of_another_depth_than_the_scores_have_no_quality(folder):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 
 import numpy as np
 import pytest
+from made_up_results import answer_again
 from rendered_page import rendered_page
 
 from benchmarks.results.statistics import Estimate
@@ -40,11 +40,7 @@ def test_length_normalised_accuracy_is_the_headline_where_there_is_one(folder):
 
 def test_discordant_documents_are_counted_against_dense(folder):
     path = folder / "multiple_choice" / "few" / "pairs.json"
-    data = json.loads(path.read_text())
-    for sample in data["samples"]:
-        if sample["task"].startswith("mmlu"):
-            sample["acc"] = 1.0
-    path.write_text(json.dumps(data))
+    answer_again(path, lambda sample: (1, None) if sample.task.startswith("mmlu") else None)
     rows = accuracies(folder)
     changed = rows.loc[("pairs", "mmlu")]
     # Dense has 4 of 10 right, so 6 are right here alone; two-sided: 2 / 2**6.

@@ -6,16 +6,17 @@ import math
 
 import pytest
 from made_up_healing import HEALED, LOSSES, healed_run
-from made_up_results import MadeUpRun
+from made_up_results import MadeUpRun, answer_again
 
 from benchmarks.results.result_schema import read_result, write_result
 from benchmarks.results.statistics import Estimate
+from reports.answers import quality
+from reports.answers.box import answers
 from reports.data.load_results import load_results
 from reports.estimates import comparisons, recovery
 from reports.estimates.estimates import Estimates
 from reports.estimates.pareto_front import pareto_points
 from reports.estimates.rule_curves import rule_curves
-from reports.text import summary
 
 
 @pytest.fixture
@@ -109,12 +110,7 @@ def test_a_twin_that_was_not_measured_gives_no_number(folder):
 
 def test_accuracies_are_paired_over_documents(folder):
     path = folder / "multiple_choice" / "few" / "p-ref.json"
-    result = read_result(path)
-    samples = [
-        sample.model_copy(update={"acc": 1.0}) if sample.task.startswith("mmlu") else sample
-        for sample in result.samples
-    ]
-    write_result(path, result.model_copy(update={"samples": samples}))
+    answer_again(path, lambda sample: (1, None) if sample.task.startswith("mmlu") else None)
     row = recoveries(folder).loc["p-ref"]
     # 4 of 10 become 10 of 10 in one of two tasks; the other has the same documents right.
     assert row["accuracy_difference"].value == pytest.approx(30)
@@ -153,7 +149,7 @@ def test_other_comparisons_are_of_unhealed_variants(folder, tmp_path):
     plain = load_results(MadeUpRun(unhealed, LOSSES).fill(tmp_path / "plain"))
     for compare in (
         comparisons.removal_at_same_depth,
-        comparisons.best_of_each_depth,
+        comparisons.removal_pairs,
         comparisons.searched_against_others,
         comparisons.bypass_modes,
     ):
@@ -161,18 +157,14 @@ def test_other_comparisons_are_of_unhealed_variants(folder, tmp_path):
     assert rule_curves(healed) == rule_curves(plain)
     of_healed, of_plain = Estimates(healed), Estimates(plain)
     points, plain_points = (
-        pareto_points(e.results, e.perplexities, e.latencies).reset_index(drop=True)
-        for e in (of_healed, of_plain)
+        pareto_points(e.results, e.perplexities, e.latencies) for e in (of_healed, of_plain)
     )
-    assert points.equals(plain_points)
+    assert points.to_dict("records") == plain_points.to_dict("records")
 
 
-def test_the_summary_names_the_best_unhealed_variants(folder):
+def test_the_box_names_unhealed_variants_before_healing(folder):
     estimates = Estimates(load_results(folder))
-    best = list(summary.headline(estimates.results, estimates.perplexities))[1]
-    assert best.startswith(
-        "The lowest perplexity at each smaller depth without healing: at 4, pairs"
-    )
-    (accuracy,) = summary.accuracy_range(estimates.results, estimates.accuracies)
-    assert accuracy.startswith("Mean accuracy without healing is")
-    assert "p-ref" not in accuracy
+    box = {answer.question: answer for answer in answers(estimates.results, estimates)}
+    assert "p-ref" not in box[quality.COST].numbers
+    assert "p-ref" not in box[quality.REMOVAL].numbers
+    assert box["What does healing bring back?"].verdict.startswith("Healing brings back")

@@ -10,11 +10,12 @@ import pytest
 from made_up_results import LAYERS, VARIANTS, MadeUpRun
 
 from cqil.plan import kept_layers_plan, uniform_plan
+from reports.answers import quality
+from reports.answers.search import searched
 from reports.data.load_results import load_results
 from reports.estimates.estimates import Estimates
 from reports.estimates.rule_curves import rule_curves
 from reports.figures.rule_curves import rule_panels
-from reports.page.sections import quality, rules
 from reports.tables.rules import curves_table
 
 RULES = {
@@ -60,22 +61,19 @@ def test_the_search_is_compared_with_the_best_of_each_kind_at_its_depth(results)
     assert compared.loc[(4, "best uniform rule"), "verdict"] == "lower"
 
 
-def test_findings_count_the_depths_at_which_the_search_is_better(results):
-    findings = dict(rules.section(results, Estimates(results)).findings)
-    uniform = "Dynamic programming is better than the best uniform rule at 1 of 2 depths."
-    assert uniform in findings
-    assert "depth 4 ×0.8" in findings[uniform]
-    assert "Dynamic programming is better than the best removal rule at 2 of 2 depths." in findings
+def test_the_answer_counts_the_depths_at_which_the_search_is_better(results):
+    (answer,) = searched(Estimates(results).searched)
+    assert "than the best uniform rule at 1 of 2 depths" in answer.verdict
+    assert "than the best removal rule at 2 of 2 depths" in answer.verdict
+    assert "2 more in the tables below" in answer.numbers
 
 
 def test_where_the_search_is_worse_the_sums_that_misled_it_are_named(results):
     costs = {"grouped": [[9.0, 1.0, 0.1, 1.0, 0.1]], "dropped": []}
     results.variants["dynamic-4"] = replace(results.variants["dynamic-4"], search=costs)
-    findings = dict(rules.section(results, Estimates(results)).findings)
-    numbers = findings["Dynamic programming is better than the best uniform rule at 1 of 2 depths."]
-    assert "depth 4: summed 0.20 against 2.00, measured 0.60 against 0.40 nats" in numbers
-    removal = findings["Dynamic programming is better than the best removal rule at 2 of 2 depths."]
-    assert "summed" not in removal
+    (answer,) = searched(Estimates(results).searched)
+    assert "depth 4: summed 0.20 against 2.00, measured 0.60 against 0.40 nats" in answer.numbers
+    assert answer.numbers.count("summed") == 1
 
 
 def test_one_table_holds_perplexity_and_accuracy_with_its_error(results):
@@ -90,8 +88,7 @@ def test_one_table_holds_perplexity_and_accuracy_with_its_error(results):
 
 
 def test_with_many_plans_the_best_of_each_depth_are_compared(results, monkeypatch):
-    monkeypatch.setattr(quality, "MAX_COMPARED_PLANS", 3)
-    ((finding, ratios),) = quality.section(results, Estimates(results)).findings
-    assert finding == "The best grouping beats every removal at 2 of 2 depths."
-    assert "depth 5 ×1.3" in ratios
-    assert "(last-5 / dynamic-5)" in ratios
+    monkeypatch.setattr(quality, "MAX_PAIRS", 3)
+    numbers = quality.grouping_or_removal(results, Estimates(results)).numbers
+    assert numbers.count("depth ") == 2
+    assert "depth 5, last-5 / dynamic-5 ×1.3" in numbers

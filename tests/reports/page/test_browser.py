@@ -28,6 +28,16 @@ def test_the_reader_s_scheme_is_followed(html, tmp_path):
     assert (dark["text"], dark["ground"]) == ("rgb(227, 231, 235)", "rgb(20, 24, 28)")
 
 
+def test_tables_sort_by_a_click_and_keep_their_first_column(html, tmp_path):
+    observed, console = chromium.observe(html, tmp_path, chromium.PHONE)
+    assert console == []
+    ascending, descending = observed["sorted"]
+    assert ascending == sorted(ascending)
+    assert descending == ascending[::-1]
+    assert len(ascending) > 3
+    assert observed["unmoved"] == 0
+
+
 def test_faults_are_found(html, tmp_path):
     faults = (
         '<p style="width: 900px">wide</p><a href="#nowhere">lost</a><div role="img"></div>'

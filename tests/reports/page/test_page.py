@@ -16,13 +16,14 @@ from reports.data.load_results import load_results
 from reports.estimates import quality
 from reports.page.page import write_report
 from reports.tables import scores
+from reports.text.background import python_command
 
 
 def test_page_stands_alone(html):
     links = re.findall(r'(?:src|href)="([^"]*)"', html)
     assert links
-    assert all(link.startswith(("#", "data:")) for link in links)
-    assert not re.search(r"<script|<link|@import|url\((?!#)", html)
+    assert all(link.startswith(("#", "data:", "https://")) for link in links)
+    assert not re.search(r"<script src|<link|@import|url\((?!#)", html)
     assert html.count("<svg") == 11
 
 
@@ -30,7 +31,8 @@ def test_page_says_what_must_be_said(html):
     for sentence in (
         MODEL.note,
         "Imaginary CPU; device cpu, 2 of 4 threads, float32",
-        "ideal ×1.50, on 2 ranks",
+        "ideal ×1.50, on 2 devices",
+        "ideal ×1.50, with whole devices",
         "device cpu, 2 ranks of 1 of 4 threads",
         "2 ranks: processes of 1 thread each, linked by gloo",
         "on several ranks at the same time",
@@ -38,7 +40,7 @@ def test_page_says_what_must_be_said(html):
         "mmlu cannot show any harm of skipping",
         scores.FIRST_TOKEN,
         "SciQ: 91.6 %; Winogrande: 69.1 %",
-        "direction confirmed here",
+        "same direction here",
     ):
         assert sentence in html
 
@@ -51,7 +53,8 @@ def test_page_says_that_the_map_is_projected(html):
 
 
 def test_page_tells_how_to_make_each_figure_again(html):
-    assert "--results results/made-up --out results/made-up/report --only plans" in html
+    line = "-m reports report --results results/made-up --out results/made-up/report --only plans"
+    assert f"{python_command()} {line}" in html
 
 
 def test_same_results_give_same_files(folder, drawn_report):

@@ -14,6 +14,7 @@ from reports.figures.recovery import recovery_curves, segments
 from reports.figures.style import paper
 from reports.page.page import write_report
 from reports.page.sections import recovery
+from reports.text.recovery import recovery_finding
 
 MACHINE = "Imaginary CPU; device cpu, 2 of 4 threads, float32"
 
@@ -63,7 +64,10 @@ def test_a_row_says_what_it_lacks(tmp_path):
 
 
 def test_the_finding_has_shares_costs_and_who_wins(results):
-    ((finding, numbers),) = section_of(results).findings
+    estimates = Estimates(results)
+    ((finding, numbers),) = recovery_finding(
+        results, estimates.recoveries, estimates.healed_removal
+    )
     assert finding.endswith("80.0 % for CQIL, 62.5 % for Removal.")
     assert "g-lor 62.5 [62.5, 62.5] % on 65,536 tokens in 6.00 minutes" in numbers
     assert "grouping beats removal in 2 of 2 pairs of one depth and loses in 0" in numbers
@@ -111,5 +115,7 @@ def test_the_page_is_drawn(tmp_path):
     assert "Healed variants are left out." in page
 
 
-def test_a_run_without_healing_says_nothing_of_it(tmp_path):
-    assert "healed" not in laid_out_page(MadeUpRun().fill(tmp_path)).lower()
+def test_a_run_without_healing_says_how_to_get_it_and_no_more(tmp_path):
+    page = laid_out_page(MadeUpRun().fill(tmp_path))
+    assert 'id="recovery"' not in page
+    assert page.count("healed") == page.count("“make heal” measures healed variants") == 1

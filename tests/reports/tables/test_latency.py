@@ -13,6 +13,8 @@ from reports.data.load_results import load_results
 from reports.estimates.estimates import Estimates
 from reports.tables.latency import latency_table
 
+DECODE = "decode (TPOT, median step), ms/token"
+
 
 def table(folder):
     """The table, and what it shows by variant and by what ran it."""
@@ -38,10 +40,20 @@ def test_table_holds_every_backend(folder):
     assert shown.loc[("pairs", "one device"), "decode / dense"].startswith("×0.675 [")
     assert shown.loc[("pairs", "2 ranks"), "decode / dense"].startswith("×0.350 [")
     generate = shown.loc[("dense", "generate of Transformers")]
-    assert generate["decode (TPOT), ms/token"].startswith("1.2e4 [")
+    assert generate[DECODE].startswith("1.2e4 [")
     assert generate["decode / dense"].startswith("×1.98 [")
     assert shown.loc[("dense", "one device"), "decode / dense"] == "×1.00"
     assert "workload" not in shown
+
+
+def test_throughput_hardware_and_memory_have_units(folder):
+    _, shown = table(folder)
+    one, ranks = shown.loc[("pairs", "one device")], shown.loc[("pairs", "2 ranks")]
+    # 4 layers of a second each, and 2.15 s on two ranks; both take two cores.
+    assert (one["tokens/s"], ranks["tokens/s"]) == ("0.241", "0.465")
+    assert one["core-s / 1,000 tokens"] == "8300"
+    assert ranks["core-s / 1,000 tokens"] == "4300"
+    assert (one["weights a rank, MB"], ranks["weights a rank, MB"]) == ("4.00", "2.00")
 
 
 def test_times_stand_beside_what_they_cost(folder):
@@ -65,7 +77,7 @@ def test_a_backend_that_was_skipped_says_so(folder):
     reason = "ranks: 2, but one core"
     change_latency(folder, "pairs", "ranks-2", status="skipped", reason=reason, samples=[])
     _, shown = table(folder)
-    assert shown.loc[("pairs", "2 ranks"), "decode (TPOT), ms/token"] == "skipped"
+    assert shown.loc[("pairs", "2 ranks"), DECODE] == "skipped"
     assert shown.loc[("pairs", "one device"), "decode / dense"].startswith("×0.675 [")
     assert reason in rendered_page(folder)
 
@@ -73,7 +85,7 @@ def test_a_backend_that_was_skipped_says_so(folder):
 def test_every_workload_is_shown_and_a_mode_without_numbers_is_not(two_workloads):
     _, shown = table(two_workloads)
     assert set(shown["workload"]) == {"b1-p8", "b2-p8"}
-    assert len(shown) == 2 * (6 + 5 + 1)
+    assert len(shown) == 2 * (6 + 6 + 1)
     assert not [runs for _, runs in shown.index if "cuda_graph" in runs]
     page = rendered_page(two_workloads)
     assert "latency/engine-cuda_graph/b1-p8" in page
@@ -98,5 +110,5 @@ def test_flags_stand_behind_the_time(folder):
     for name in (*VARIANTS, "dense-control"):
         change_latency(folder, name, samples=bimodal if name == "pairs" else unimodal)
     _, shown = table(folder)
-    assert shown.loc[("pairs", "one device"), "decode (TPOT), ms/token"].endswith("] †")
-    assert shown.loc[("removed", "one device"), "decode (TPOT), ms/token"].endswith("]")
+    assert shown.loc[("pairs", "one device"), DECODE].endswith("] †")
+    assert shown.loc[("removed", "one device"), DECODE].endswith("]")

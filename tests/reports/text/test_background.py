@@ -12,14 +12,20 @@ from benchmarks.results.result_schema import write_result
 from cqil.cli.run_app import run_app
 from reports.__main__ import app
 from reports.data.load_results import load_results
-from reports.text.background import commands, facts, report_command
+from reports.text.background import (
+    commands,
+    facts,
+    mixed_commits,
+    python_command,
+    report_command,
+)
 
 
 def test_the_command_that_a_reader_is_told_works(tmp_path, monkeypatch):
     folder = MadeUpRun().fill(tmp_path / "results" / "made-up")
     line = report_command(load_results(folder), "variants")
     python, flag, *arguments = shlex.split(line)
-    assert (python, flag, arguments[0]) == ("python", "-m", "reports")
+    assert (python, flag, arguments[0]) == (python_command(), "-m", "reports")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", arguments)
     with pytest.raises(SystemExit) as ended:
@@ -47,5 +53,21 @@ def test_facts_that_differ_are_listed_with_their_number(folder):
 
 def test_each_kind_of_result_has_a_command(folder):
     assert commands(load_results(folder)) == dict.fromkeys(
-        ("perplexity", "multiple_choice", "latency"), "python -m benchmarks"
+        ("perplexity", "multiple_choice", "latency"), f"{python_command()} -m benchmarks"
     )
+
+
+def test_a_fresh_shell_finds_the_python_of_the_checkout(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))
+    assert python_command() == ".venv/bin/python"
+    monkeypatch.setattr(sys, "executable", "/elsewhere/bin/python")
+    assert python_command() == "python"
+
+
+def test_results_of_two_commits_are_said_to_be(folder):
+    assert mixed_commits(load_results(folder)) == ""
+    later = PROVENANCE.model_copy(update={"commit": "decaf"})
+    result = MadeUpRun().perplexity_result("pairs").model_copy(update={"provenance": later})
+    write_result(folder / "perplexity" / "pairs.json", result)
+    assert "decaf (1 results)" in mixed_commits(load_results(folder))

@@ -15,7 +15,7 @@ from reports.text.latency_checks import checks
 
 def findings(folder):
     results = load_results(folder)
-    return dict(checks(results, Estimates(results).latencies))
+    return dict(checks(results))
 
 
 def test_dense_twice_is_no_difference(folder):
