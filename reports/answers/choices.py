@@ -71,7 +71,10 @@ def _one_device(results: Results, estimates: Estimates) -> Iterator[Choice]:
         f"{name} {factor(speedup)} at perplexity {times(ratios[name].value)}"
         for name, speedup in speedups.items()
     )
-    why = f"Each is faster than all that lose less: {phrases}. Beyond ×{USABLE} nothing is listed."
+    why = (
+        f"In the order of perplexity, each faster than those before it: {phrases}. Nothing beyond "
+        f"×{USABLE} in perplexity is listed."
+    )
     yield Choice(
         "One device",
         f"dense, or for more speed {', '.join(listed[:MAX_LISTED])}",

@@ -45,6 +45,6 @@ def projected_choices() -> Iterator[Choice]:
             situation,
             NAMES.get(best, best) if speeds[best] > 1 else "one device",
             f"As fast as dense on one device: {listed}. Removal to the same depth on one device: "
-            f"{times(removal)}, at the loss that this page measures.",
+            f"{times(removal)}; what it loses at this size was not measured.",
             f"projected: {SIZE} on {machine.title}, messages by {link}, batch 1",
         )

@@ -48,7 +48,7 @@ def quality_cost(results: Results, estimates: Estimates) -> Answer:
     span = f"×{low:.2f}" if low == high else f"×{low:.2f} to ×{high:.2f}"
     return Answer(
         COST,
-        f"Perplexity {span} of dense.",
+        f"Perplexity {span} of dense at best, by depth.",
         f"{_dense(estimates, results)}Against it, {listed(phrases)}. Without healing, the best "
         "on these windows.",
     )

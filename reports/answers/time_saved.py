@@ -9,7 +9,7 @@ from benchmarks.results.statistics import Estimate
 from reports.answers.answer import MAX_PHRASES, Answer, count_above, factor, largest
 from reports.data.number_format import times
 from reports.data.results import ENGINE, Results
-from reports.estimates.comparisons import RANDOM, is_plain_group
+from reports.estimates.comparisons import RANDOM
 from reports.estimates.estimates import Estimates
 from reports.estimates.latency import speedup_over
 
@@ -19,21 +19,21 @@ Speedups = Mapping[str, Estimate]
 
 
 def time_saved(results: Results, estimates: Estimates) -> Answer:
-    """Speed of a decoded token in plain groups, each sentence with what it is compared to."""
-    plain = [v.name for v in results.unhealed if is_plain_group(v)]
-    timed = {backend for name, backend in estimates.rounds if name in plain}
+    """Speed of a decoded token in groups, each sentence with what it is compared to."""
+    grouped = [v.name for v in results.unhealed if v.family == "cqil"]
+    timed = {backend for name, backend in estimates.rounds if name in grouped}
     if not timed:
         return Answer(QUESTION, "Not measured.", "No grouped plan was timed in this run.")
     verdicts, numbers = [], []
     if ENGINE in timed:
-        here = _speedups(estimates, plain, ENGINE, (REFERENCE, ENGINE))
+        here = _speedups(estimates, grouped, ENGINE, (REFERENCE, ENGINE))
         verdicts.append(f"{yes_or_no(here)} on one device")
         numbers.append(f"On one device {_sentence(here, 'dense')}")
-        numbers += _beside_removal(results, estimates, plain)
+        numbers += _beside_removal(results, estimates, grouped)
     for backend in results.backends.values():
         if backend.ranks > 1 and backend.name in timed:
-            alone = _speedups(estimates, plain, backend.name, (REFERENCE, backend.reference))
-            beside = _speedups(estimates, plain, backend.name, (REFERENCE, backend.name))
+            alone = _speedups(estimates, grouped, backend.name, (REFERENCE, backend.reference))
+            beside = _speedups(estimates, grouped, backend.name, (REFERENCE, backend.name))
             verdicts.append(f"{yes_or_no(alone)} on {backend.label}")
             numbers += _on_ranks(backend.label, alone, beside)
     text = "; ".join(verdicts)
@@ -72,17 +72,17 @@ def _sentence(speedups: Speedups, base: str) -> str:
 
 
 def _on_ranks(label: str, alone: Speedups, beside: Speedups) -> Iterator[str]:
-    yield f"On {label} {_sentence(beside, 'dense by tensor parallelism there')}"
+    yield f"On {label} {_sentence(beside, 'dense split over them (tensor parallelism)')}"
     if alone:
         best = largest(alone)
-        yield f"{best} there is {factor(alone[best])} as fast as dense on one device."
+        yield f"Beside dense on one device {best} is {factor(alone[best])} as fast there."
 
 
-def _beside_removal(results: Results, estimates: Estimates, plain: list[str]) -> Iterator[str]:
+def _beside_removal(results: Results, estimates: Estimates, names: list[str]) -> Iterator[str]:
     """Removal over groups of its depth, one device; the fastest of each at each depth."""
     rounds = estimates.rounds
     by_depth: dict[float, list[str]] = {}
-    for name in plain:
+    for name in names:
         if (name, ENGINE) in rounds:
             by_depth.setdefault(results.variants[name].plan.depth, []).append(name)
     ratios: dict[str, Estimate] = {}

@@ -5,6 +5,7 @@ Healed variants are left out: the claims are of plans with the model's own weigh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -19,23 +20,32 @@ from reports.data import number_format
 from reports.data.labels import bypass_mode
 from reports.data.results import ReportedVariant, StartLoss, StartSearch
 from reports.estimates.comparisons import scored_unhealed
-from reports.estimates.quality import MEAN, perplexity_ratio
+from reports.estimates.quality import MEAN, accuracy_difference, perplexity_ratio
 
 VariantPairs = Sequence[tuple[ReportedVariant, ReportedVariant]]
 """Variants whose perplexities are divided, the first by the second."""
 
 
 def grouping_beats_removal(evidence: ClaimEvidence, claim: Claim, method: str) -> Finding:
-    """Perplexity of every removal over that of the method's plain groups of the same depth."""
-    table, variants = evidence.estimates.removal, evidence.results.variants
-    pairs = [
-        (variants[removal], variants[grouped])
-        for removal, grouped in zip(table["removal"], table["grouped"], strict=True)
-        if variants[grouped].method == method
-    ]
-    about = "Perplexity of removal over groups of the same depth"
+    """Every removal against the method's plain groups of the same depth, in both measures."""
+    table, results = evidence.estimates.removal, evidence.results
+    comparisons: list[Comparison] = []
+    for removal, grouped in zip(table["removal"], table["grouped"], strict=True):
+        if results.variants[grouped].method != method:
+            continue
+        what = f"{removal} / {grouped}"
+        ratio = perplexity_ratio(results, removal, grouped)
+        comparisons.append(Comparison(what, ratio, "higher"))
+        more = accuracy_difference(results, grouped, removal)
+        if not math.isnan(more.value):
+            what = f"{grouped} − {removal} in accuracy"
+            comparisons.append(Comparison(what, more, "higher", 0, number_format.points))
+    about = (
+        "Perplexity of removal over groups of the same depth, and accuracy of groups less removal"
+    )
+    where = _where(evidence, {*table["removal"], *table["grouped"]})
     needs = f"groups by {method} without bypass and removal at one depth"
-    return _judge_perplexities(evidence, about, pairs, "higher", needs)
+    return judge_direction(about, comparisons, where, needs)
 
 
 def bypass(evidence: ClaimEvidence, claim: Claim, mode: str, against: str, expect: str) -> Finding:

@@ -39,7 +39,8 @@ MEANINGS = {
     Verdict.FAILS: "the plans and rules of this suite, or other published numbers, give other "
     "digits.",
     Verdict.CONFIRMED: "on another model or machine, the whole interval of every comparison lies "
-    "on the claimed side; the size of the effect is not compared.",
+    "on the claimed side, or every search agrees where there is no interval; the size of the "
+    "effect is not compared.",
     Verdict.CONTRADICTED: "on another model or machine, the whole interval of every comparison "
     "lies on the opposite side.",
     Verdict.UNDECIDED: "an interval includes “no difference”, or comparisons disagree.",

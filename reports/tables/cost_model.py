@@ -20,7 +20,9 @@ PUBLISHED_WITHIN, MEASURED_WITHIN = 0.10, 0.15
 
 def published_markdown() -> str:
     """Predictions of gpt-fast's and Ladder-Residual's tables, as Markdown."""
-    return _markdown("Cost model against published speeds", published_rows(), PUBLISHED_WITHIN)
+    return _markdown(
+        "Cost model against published speeds", published_rows(), PUBLISHED_WITHIN, "published"
+    )
 
 
 def measured_markdown(probe: Path, bench: Path, shape: str | None) -> str:
@@ -32,7 +34,7 @@ def measured_markdown(probe: Path, bench: Path, shape: str | None) -> str:
     measured, machine = read_bench(bench), load_machine(str(probe))
     rows = list(measured_rows(measured, _shape(shape or measured.model.name), machine))
     title = f"Cost model, probed on {machine.title}, against a bench on {_hardware(measured)}"
-    return _markdown(title, rows, MEASURED_WITHIN)
+    return _markdown(title, rows, MEASURED_WITHIN, "measured")
 
 
 def _shape(name: str) -> ModelShape:
@@ -48,8 +50,8 @@ def _hardware(bench: EngineBench) -> str:
     return ", ".join(hardware.accelerators) or f"{hardware.cores} cores of {hardware.cpu}"
 
 
-def _markdown(title: str, rows: Sequence[ComparedRow], within: float) -> str:
-    body = _shown(rows).to_markdown(index=False, disable_numparse=True)
+def _markdown(title: str, rows: Sequence[ComparedRow], within: float, compared_with: str) -> str:
+    body = _shown(rows, compared_with).to_markdown(index=False, disable_numparse=True)
     return f"# {title}\n\n" + "\n".join(verdicts(rows, within)) + f"\n\n{body}\n"
 
 
@@ -78,14 +80,14 @@ def _is_single(row: ComparedRow) -> bool:
     return "batch" not in row.row or "batch 1," in row.row
 
 
-def _shown(rows: Sequence[ComparedRow]) -> pd.DataFrame:
+def _shown(rows: Sequence[ComparedRow], compared_with: str) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "table": [row.table for row in rows],
             "row": [row.row for row in rows],
             "ranks": [row.ranks for row in rows],
             "predicted": [f"{row.predicted:.1f} {row.unit}" for row in rows],
-            "measured": [f"{row.measured:.1f} {row.unit}" for row in rows],
+            compared_with: [f"{row.measured:.1f} {row.unit}" for row in rows],
             "deviation": [signed_percent(row.deviation) for row in rows],
             "counts": ["fitted, does not count" if row.fitted else "yes" for row in rows],
         }
@@ -108,4 +110,6 @@ def validation_table() -> Table:
         for row in rows
     )
     note = " ".join(line.removeprefix("- ") for line in verdicts(rows, PUBLISHED_WITHIN))
-    return Table("cost-model", "Cost model against published speeds", data, _shown(rows), note)
+    return Table(
+        "cost-model", "Cost model against published speeds", data, _shown(rows, "published"), note
+    )

@@ -56,9 +56,10 @@ def latency_table(
         shown = shown.drop(columns="workload", errors="ignore")
     note = (
         "Medians over rounds; decode: the median step of a round; end to end: prefill and all "
-        "decode steps of a round. Weights: what each rank holds of this variant. / dense: ratio "
-        "of medians to dense on one device in the same mode, drawn from the same rounds, below ×1 "
-        f"is faster. {AA_CONTROL}: dense, timed a second time. {series_flags.NOTE} "
+        f"decode steps of a round; {device_unit(results)}-s: decode time × {device_unit(results)}s "
+        "that it takes; weights: what each rank holds of this variant. / dense: ratio of medians "
+        "to dense on one device in the same mode, drawn from the same rounds, below ×1 is faster. "
+        f"{AA_CONTROL}: dense, timed a second time. {series_flags.NOTE} "
         f"{_unpaired(results)}"
         f"{latency_setting(results)}"
     )

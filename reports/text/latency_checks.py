@@ -44,7 +44,7 @@ def _aa_finding(rows: pd.DataFrame) -> str:
             f"{text}. Warning: dense differs from itself ({', '.join(faults)}), so differences of "
             "this size may be noise."
         )
-    return f"{text}: no difference, as it must be."
+    return f"{text}: not told apart, as it should be."
 
 
 def _rounds_finding(record: LatencyResult) -> str:

@@ -41,7 +41,7 @@ def projection_sentences(panels: Panels, pairs: pd.DataFrame) -> Iterator[str]:
     )
     share = "everywhere" if beaten == won else f"in {100 * beaten / max(won, 1):.0f} % of the area"
     yield (
-        f"Projected {scope}: where grouping is the fastest way that keeps all layers, removing "
+        f"Projected {scope}: where CQIL is the fastest way that keeps all layers, removing "
         f"layers to the same depth on one device is faster still {share}. What that costs in "
         f"quality was measured here: {_cost(pairs)}."
     )

@@ -70,8 +70,9 @@ LINKS = {
 }
 CITE = (
     "Cite this suite by its CITATION.cff, and the papers of the methods that you report. Figures "
-    "and tables lie beside the page as PDF, PNG, CSV, Markdown and LaTeX; every number here is one "
-    "of this run’s files, with the hardware that it was measured on."
+    "and tables lie beside the page as PDF, PNG, CSV, Markdown and LaTeX. Measured numbers come "
+    "from this run’s files unless they name another run, and name their hardware; what is "
+    "projected says so."
 )
 NEXT = {
     "recovery: what refits and LoRA bring back": "make heal",

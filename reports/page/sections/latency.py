@@ -27,8 +27,8 @@ READING = (
 REALISED = (
     "The speed-up that a variant asks for, what its depth alone gives, and what was measured. "
     "Embedding and LM head always run in full, and so does the prompt where only decoded tokens "
-    "skip layers; the realised speed-up is therefore below the requested one. Where tokens leave "
-    "by confidence, the check at each layer takes time too."
+    "skip layers; the realised speed-up therefore tends to be below the requested one. Where "
+    "tokens leave by confidence, the check at each layer takes time too."
 )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 from judged_claims import CLAIMS, GROUPS, timed, verdict
@@ -87,13 +89,25 @@ SKIPPING = (
     ],
 )
 def test_directions_of_quality(results, claim, variants, losses, expected):
-    finding = verdict(results(variants, losses), claim)
+    folder = results(variants, losses)
+    shutil.rmtree(folder / "multiple_choice")
+    finding = verdict(folder, claim)
     assert finding.verdict == expected, finding.sentence
     if expected == NOT_TESTED:
         assert finding.sentence.startswith("Needs ")
     else:
         assert "[" in finding.sentence
         assert "tiny (6 layers) on Imaginary CPU; device cpu" in finding.sentence
+
+
+def test_groups_that_lose_less_by_perplexity_alone_decide_nothing(results):
+    folder = results(GROUPS | {"one": REMOVED["one"]}, (4, 5))
+    finding = verdict(folder, "cqil-beats-removal")
+    assert finding.verdict == UNDECIDED
+    assert "(1 of 2 as claimed)" in finding.sentence
+    assert "groups − one in accuracy +0.0" in finding.sentence
+    wrong_everywhere(folder, "one")
+    assert verdict(folder, "cqil-beats-removal").verdict == CONFIRMED
 
 
 def test_laco_rules_that_agree_decide_nothing(results):
@@ -240,6 +254,7 @@ def test_claims_on_plans_leave_healed_variants_out(results):
     """Removal is better than groups once it is healed, and worse before."""
     healed = {"healed": (*REMOVED["one"], [refit(2.0, 0.1)])}
     folder = results(GROUPS | {"one": REMOVED["one"]} | healed, (3.5, 5.0, 3.1))
+    shutil.rmtree(folder / "multiple_choice")
     finding = verdict(folder, "cqil-beats-removal")
     assert finding.verdict == CONFIRMED
     assert "healed" not in finding.sentence

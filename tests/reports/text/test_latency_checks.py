@@ -20,7 +20,7 @@ def findings(folder):
 
 def test_dense_twice_is_no_difference(folder):
     by_what = findings(folder)
-    assert by_what["A/A check, one device"].endswith("no difference, as it must be.")
+    assert by_what["A/A check, one device"].endswith("not told apart, as it should be.")
     assert by_what["Rounds"] == "4 rounds, as many as were allowed."
     machine = by_what["The machine"]
     assert machine.startswith("others took 4 % of a core meanwhile. Before: load 0.50")
