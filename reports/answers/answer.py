@@ -38,7 +38,7 @@ def listed(phrases: Sequence[str], separator: str = "; ") -> str:
     if len(phrases) <= MAX_PHRASES:
         return separator.join(phrases)
     ends = (phrases[0], phrases[-1])
-    return f"{separator.join(ends)} ({len(phrases) - len(ends)} more in the tables below)"
+    return f"{separator.join(ends)} ({len(phrases) - len(ends)} more below)"
 
 
 def factor(estimate: Estimate) -> str:

@@ -28,7 +28,7 @@ def bypass(comparison: pd.DataFrame) -> Iterator[Answer]:
     ]
     numbers = f"Perplexity over that of the same groups without: {'; '.join(ratios)}."
     if len(ratios) > MAX_PHRASES:
-        numbers = "The table under “Attention bypass” has each ratio of perplexities."
+        numbers = "Each ratio stands under “Attention bypass”."
     yield Answer(
         "Does passing attention outputs sideways help?", f"{'; '.join(verdicts)}.", numbers
     )

@@ -29,12 +29,15 @@ def time_saved(results: Results, estimates: Estimates) -> Answer:
         here = _speedups(estimates, grouped, ENGINE, (REFERENCE, ENGINE))
         verdicts.append(f"{yes_or_no(here)} on one device")
         numbers.append(f"On one device {_sentence(here, 'dense')}")
+        numbers += _end_to_end(results, estimates, here)
         numbers += _beside_removal(results, estimates, grouped)
     for backend in results.backends.values():
         if backend.ranks > 1 and backend.name in timed:
             alone = _speedups(estimates, grouped, backend.name, (REFERENCE, backend.reference))
             beside = _speedups(estimates, grouped, backend.name, (REFERENCE, backend.name))
-            verdicts.append(f"{yes_or_no(alone)} on {backend.label}")
+            slower = {estimate.verdict(1) for estimate in alone.values()} == {"lower"}
+            than = ", where it is slower than dense on one device" if slower else ""
+            verdicts.append(f"{yes_or_no(alone)} on {backend.label}{than}")
             numbers += _on_ranks(backend.label, alone, beside)
     text = "; ".join(verdicts)
     return Answer(QUESTION, f"{text[:1].upper()}{text[1:]}.", " ".join(numbers))
@@ -56,7 +59,7 @@ def yes_or_no(speedups: Speedups) -> str:
     sides = {estimate.verdict(1) for estimate in speedups.values()}
     if "higher" in sides:
         return "yes"
-    return "no, it is slower" if sides == {"lower"} else "not shown"
+    return "no" if sides == {"lower"} else "not shown"
 
 
 def _sentence(speedups: Speedups, base: str) -> str:
@@ -66,9 +69,18 @@ def _sentence(speedups: Speedups, base: str) -> str:
         return "; ".join(f"{n} is {factor(e)} as fast as {base}" for n, e in speedups.items()) + "."
     best = largest(speedups)
     return (
-        f"{count_above(speedups)} grouped plans are faster than {base}; the fastest is {best}, "
+        f"{count_above(speedups)} grouped plans decode faster than {base}; the fastest is {best}, "
         f"{factor(speedups[best])} as fast."
     )
+
+
+def _end_to_end(results: Results, estimates: Estimates, speedups: Speedups) -> Iterator[str]:
+    """The fastest to decode, with the prompt counted in."""
+    if speedups:
+        best = largest(speedups)
+        pair, base = (best, ENGINE), (REFERENCE, ENGINE)
+        both = speedup_over(results, estimates.rounds, pair, base, "end to end")
+        yield f"Counting the prompt too, {best} is {factor(both)} as fast."
 
 
 def _on_ranks(label: str, alone: Speedups, beside: Speedups) -> Iterator[str]:

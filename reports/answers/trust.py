@@ -69,7 +69,7 @@ def _unseen(results: Results, unseen: dict[str, float]) -> Iterator[str]:
             f"{difference_in_words(share)} ({results.backends[name].label})"
             for name, share in unseen.items()
         )
-        yield f"Differences under these may not show, so wide is the widest interval: {shares}."
+        yield f"Differences under these may not show (the widest interval): {shares}."
 
 
 def difference_in_words(share: float) -> str:

@@ -90,17 +90,21 @@ def decode_ratio(
     results: Results, rounds: RoundSeconds, above: TimedPair, below: TimedPair
 ) -> Estimate:
     """Time of a decoded token over that of another; NO_ESTIMATE where one was not timed."""
-    if above not in rounds or below not in rounds:
-        return NO_ESTIMATE
-    decode = (rounds[timed]["decode"] for timed in (above, below))
-    return bootstrap_of(results).ratio_of_medians(*decode)
+    return speedup_over(results, rounds, below, above)
 
 
 def speedup_over(
-    results: Results, rounds: RoundSeconds, timed: TimedPair, base: TimedPair
+    results: Results,
+    rounds: RoundSeconds,
+    timed: TimedPair,
+    base: TimedPair,
+    phase: str = "decode",
 ) -> Estimate:
-    """How many times as fast decoded tokens are as those of `base`."""
-    return decode_ratio(results, rounds, base, timed)
+    """How many times as fast a phase is as that of `base`; NO_ESTIMATE where one was not timed."""
+    if timed not in rounds or base not in rounds:
+        return NO_ESTIMATE
+    seconds = (rounds[pair][phase] for pair in (base, timed))
+    return bootstrap_of(results).ratio_of_medians(*seconds)
 
 
 def resolution(results: Results, latencies: pd.DataFrame) -> dict[str, float]:

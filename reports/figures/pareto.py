@@ -48,9 +48,9 @@ def pareto(results: Results, perplexities: pd.DataFrame, latencies: pd.DataFrame
     for axes, (cost, label) in zip(panels, costs.items(), strict=True):
         _draw_points(axes, results, points, cost, backends)
         _draw_front(axes, points, cost)
-        axes.set_xlabel(f"{label}, to dense on one device", fontsize=7)
+        axes.set_xlabel(f"{label}, × dense on one device", fontsize=7)
         axes.set_xlim(left=0)
-    panels[0].set_ylabel("Perplexity, relative to dense")
+    panels[0].set_ylabel("Perplexity, × dense")
     panels[0].set_title(latency_machine(results), fontsize=7, loc="left")
     entries = [
         *family_entries(results.variants[name] for name in points["variant"]),

@@ -88,9 +88,9 @@ def _pareto(results: Results, estimates: Estimates) -> Drawing:
         "pareto",
         "Perplexity against time, and against device-seconds",
         f"Perplexity against time, and against time × {device_unit(results)}s, which ranks on one "
-        "machine share. The line joins the points that no "
-        "cheaper point equals, beyond the noise of both. Hollow, at the upper edge: perplexity not "
-        "measured. Variants beyond twenty times the dense perplexity are left out."
+        "machine share. The line joins the best points: every cheaper one has a worse perplexity, "
+        "beyond the noise of both. Hollow, at the upper edge: perplexity not measured. Variants "
+        "beyond twenty times the dense perplexity are left out."
         f"{unhealed_only(results)}",
         lambda: pareto(results, estimates.perplexities, estimates.latencies),
     )

@@ -65,7 +65,7 @@ def test_the_answer_counts_the_depths_at_which_the_search_is_better(results):
     (answer,) = searched(Estimates(results).searched)
     assert "than the best uniform rule at 1 of 2 depths" in answer.verdict
     assert "than the best removal rule at 2 of 2 depths" in answer.verdict
-    assert "2 more in the tables below" in answer.numbers
+    assert "2 more below" in answer.numbers
 
 
 def test_where_the_search_is_worse_the_sums_that_misled_it_are_named(results):
