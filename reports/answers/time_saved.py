@@ -111,7 +111,7 @@ def _beside_removal(results: Results, estimates: Estimates, names: list[str]) ->
             if not grouped_speeds or not removal_speeds:
                 continue
             pair = largest(removal_speeds), largest(grouped_speeds)
-            ratio = speedup_over(results, rounds, *((name, ENGINE) for name in pair))
+            ratio = speedup_over(results, rounds, (pair[0], ENGINE), (pair[1], ENGINE))
             ratios[f"at depth {depth:g} ({pair[0]} / {pair[1]})"] = ratio
     if not ratios:
         return
