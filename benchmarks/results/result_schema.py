@@ -223,10 +223,12 @@ def read_result(path: Path) -> Result:
 
 def write_result(path: Path, result: Result) -> None:
     """Writes the file aside and renames it, so that no reader sees half of it."""
-    write_json(path, result.model_dump() | {"digest": digest_of(result)})
+    # Validated once more, so that numbers have the types that a reader finds.
+    checked = type(result).model_validate(result.model_dump())
+    write_json(path, result.model_dump() | {"digest": digest_of(checked)})
 
 
 def digest_of(result: Result) -> str:
     """SHA-256 of everything that the result says but its digest."""
-    fields = type(result).model_validate(result.model_dump()).model_dump(exclude={"digest"})
+    fields = result.model_dump(exclude={"digest"})
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()

@@ -15,13 +15,12 @@ from pydantic import BaseModel, ConfigDict
 
 from cqil.edits.weight_edit import LayerMerge
 from cqil.methods.evidence import Evidence
+from cqil.methods.options import check_layer_options
 from cqil.methods.plan_evaluator import PlanEvaluator
 from cqil.plan import LayerPlan
 from cqil.plan.early_exit_rule import EarlyExitRule
 from cqil.plan.schedule import Schedule
 
-LAYER_OPTIONS = ("depth", "start", "end", "min_depth", "max_depth", "min_layers", "low", "high")
-"""Options that count layers."""
 Parallelism = Literal["group", "tensor"]
 """`group`: layers of a group run on ranks of their own; `tensor`: all ranks share each layer."""
 
@@ -68,10 +67,7 @@ class Method(BaseModel, ABC):
 
     def check_layers(self, num_layers: int) -> None:
         """Raises ValueError where an option asks for more layers than a model has."""
-        for name in LAYER_OPTIONS:
-            value = getattr(self, name, None)
-            if value is not None and value > num_layers:
-                raise ValueError(f"{name}: {value}, but the model has {num_layers} layers")
+        check_layer_options(self, num_layers)
 
     @property
     def input_files(self) -> tuple[str, ...]:

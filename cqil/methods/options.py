@@ -8,6 +8,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+LAYER_OPTIONS = ("depth", "start", "end", "min_depth", "max_depth", "min_layers", "low", "high")
+"""Options that count layers."""
 Depth = Annotated[int, Field(ge=1, description="Sequential stages left of the whole depth")]
 
 
@@ -17,6 +19,14 @@ def check_depth(depth: int, num_layers: int) -> None:
         raise ValueError(
             f"depth: {depth} must be below the checkpoint's {num_layers} layers and at least 1"
         )
+
+
+def check_layer_options(options: BaseModel, num_layers: int) -> None:
+    """Raises ValueError where an option asks for more layers than a model has."""
+    for name in LAYER_OPTIONS:
+        value = getattr(options, name, None)
+        if value is not None and value > num_layers:
+            raise ValueError(f"{name}: {value}, but the model has {num_layers} layers")
 
 
 def check_one_given(options: BaseModel, names: Sequence[str]) -> None:

@@ -12,7 +12,13 @@ from typing import ClassVar
 
 from pydantic import BaseModel, Field, model_validator
 
-from cqil.methods.options import Depth, check_depth, check_one_given, exact_ratio
+from cqil.methods.options import (
+    Depth,
+    check_depth,
+    check_layer_options,
+    check_one_given,
+    exact_ratio,
+)
 from cqil.plan import BypassTarget, LayerPlan
 
 Runs = tuple[tuple[int, ...], ...]
@@ -59,9 +65,7 @@ class Grouping(BaseModel):
         """Raises ValueError where groups cannot bring a model of so many layers to the depth."""
         if self.depth is not None or self.speedup is not None:
             self.target_depth(num_layers)
-        end = getattr(self, "end", None)
-        if end is not None and end > num_layers:
-            raise ValueError(f"end: {end}, but the model has {num_layers} layers")
+        check_layer_options(self, num_layers)
 
     @property
     def target_key(self) -> str:

@@ -105,12 +105,11 @@ def _ranks(results: Results, estimates: Estimates) -> Iterator[Choice]:
             f"The fastest there that keeps all layers is {what}, {factor(speedups[best])} as fast "
             "as dense on one device."
         )
-        record = next(r for r in results.latency_records if r.backend.name == backend.name)
         yield Choice(
             f"{backend.label}, linked as here",
             what if wins else "one device",
             why,
-            f"measured: {machine(record)}",
+            _basis(results, backend.name),
         )
 
 
@@ -134,6 +133,5 @@ def _quality_floor(results: Results, estimates: Estimates) -> Iterator[Choice]:
     yield Choice(situation, "dense", why, _basis(results))
 
 
-def _basis(results: Results) -> str:
-    record = next(r for r in results.latency_records if r.backend.name == ENGINE)
-    return f"measured: {machine(record)}"
+def _basis(results: Results, backend: str = ENGINE) -> str:
+    return f"measured: {machine(results.timed_by_backend[backend])}"

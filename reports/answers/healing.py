@@ -19,8 +19,7 @@ def healing(results: Results, estimates: Estimates) -> Answer:
             "CQIL’s published numbers are all after fine-tuning; “make heal” measures healed "
             "variants.",
         )
-    for verdict, numbers in recovery_finding(
-        results, estimates.recoveries, estimates.healed_removal
-    ):
-        return Answer(QUESTION, verdict, numbers)
+    finding = next(recovery_finding(results, estimates.recoveries, estimates.healed_removal), None)
+    if finding is not None:
+        return Answer(QUESTION, *finding)
     return Answer(QUESTION, "Not known.", "A twin or dense has no perplexity, or nothing was lost.")

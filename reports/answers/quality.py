@@ -69,7 +69,7 @@ def _dense(estimates: Estimates, results: Results) -> str:
 def grouping_or_removal(results: Results, estimates: Estimates) -> Answer:
     """Pairs of one depth, by perplexity and by accuracy; random removal does not count."""
     pairs = estimates.removal_pairs
-    pairs = pairs[~pairs["is_random"].astype(bool)]
+    pairs = pairs[~pairs["is_random"]]
     if pairs.empty:
         return Answer(
             REMOVAL, "Not measured.", "No removal was scored at the depth of a grouped plan."

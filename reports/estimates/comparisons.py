@@ -76,7 +76,7 @@ def removal_pairs(results: Results) -> pd.DataFrame:
                 row["is_best"] = (groups, other.name) == best
                 row["is_random"] = other.method == RANDOM
                 rows.append(row)
-    return pd.DataFrame(rows, columns=PAIR_COLUMNS)
+    return pd.DataFrame(rows, columns=PAIR_COLUMNS).astype({"is_best": bool, "is_random": bool})
 
 
 def _better_bypasses(results: Results, scored: list[ReportedVariant]) -> dict[float, list[str]]:

@@ -112,7 +112,7 @@ def resolution(results: Results, latencies: pd.DataFrame) -> dict[str, float]:
 
     A smaller difference between that variant and dense would not show.
     """
-    rows = latencies[(latencies["phase"] == "decode")]
+    rows = latencies[latencies["phase"] == "decode"]
     shares: dict[str, float] = {}
     for backend, ratio in zip(rows["backend"], rows["ratio"], strict=True):
         if ratio.has_interval and ratio.low != ratio.high:

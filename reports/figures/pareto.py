@@ -43,7 +43,7 @@ def pareto(results: Results, perplexities: pd.DataFrame, latencies: pd.DataFrame
     backends = [backend for backend in results.backends if backend in set(points["backend"])]
     figure = Figure(figsize=(7.2, 3.4))
     panels = figure.subplots(1, 2, sharey=True)
-    unit = device_unit(results).capitalize() if device_unit(results) == "core" else "GPU"
+    unit = {"core": "Core", "GPU": "GPU"}[device_unit(results)]
     costs = {"latency": "Time a decoded token", "resources": f"{unit}-seconds a decoded token"}
     for axes, (cost, label) in zip(panels, costs.items(), strict=True):
         _draw_points(axes, results, points, cost, backends)
@@ -92,7 +92,7 @@ def _draw_front(axes: Axes, points: pd.DataFrame, cost: str) -> None:
     """The line of the front, with the names of its variants."""
     front = pareto_front(points, cost)
     costs = values(list(front[cost]))
-    qualities = [min(quality.value, CLIP) for quality in front["quality"]]
+    qualities = values(list(front["quality"]))
     axes.step(costs, qualities, where="post", color=INK, linewidth=0.8, zorder=0)
     for name, x, y in zip(front["variant"], costs, qualities, strict=True):
         axes.annotate(name, (x, y), xytext=(3, 3), textcoords="offset points", fontsize=6)

@@ -63,7 +63,7 @@ def _pairs_over_fast_links(panels: Panels) -> str:
 
 
 def _cost(pairs: pd.DataFrame) -> str:
-    best = pairs[pairs["is_best"].astype(bool)]
+    best = pairs[pairs["is_best"]]
     if best.empty:
         return "nothing, since no removal was scored at the depth of a grouped plan"
     phrases = (

@@ -33,7 +33,7 @@ def section(results: Results, estimates: Estimates) -> PageSection:
         lambda: accuracy_by_depth(results, estimates.accuracies),
     )
     pairs = estimates.removal_pairs
-    is_random = pairs["is_random"].astype(bool)
+    is_random = pairs["is_random"]
     random = removal_table(pairs[is_random], "random-removal", "Random removal")
     blocks: list[Block] = [
         SideBySide([perplexity, accuracy]),
