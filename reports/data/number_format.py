@@ -34,6 +34,11 @@ def points(value: float) -> str:
     return NOT_AVAILABLE if math.isnan(value) else _true_minus(f"{value:+.1f}")
 
 
+def points_with_interval(difference: Estimate) -> str:
+    """`−2.5 [−4.0, −1.0]`, and a dash where it is not known."""
+    return "–" if math.isnan(difference.value) else with_interval(difference, points)
+
+
 def percent(share: float) -> str:
     """A share in percent, without the sign of percent."""
     return tenths(100 * share)

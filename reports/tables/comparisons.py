@@ -7,7 +7,7 @@ import math
 import pandas as pd
 
 from benchmarks.results.statistics import Estimate
-from reports.data.number_format import points, times, with_interval
+from reports.data.number_format import points_with_interval, times, with_interval
 from reports.data.results import Results
 from reports.tables.table import Table
 
@@ -24,7 +24,9 @@ def removal_table(pairs: pd.DataFrame, name: str, title: str) -> Table:
             "removal": pairs["removal"],
             "perplexity, removal / groups": pairs["ratio"].map(_factor),
             "by perplexity": pairs["verdict"].map(GROUPS_ARE),
-            "accuracy, groups − removal, points": pairs["accuracy_difference"].map(_points),
+            "accuracy, groups − removal, points": pairs["accuracy_difference"].map(
+                points_with_interval
+            ),
             "by accuracy": [
                 "–" if math.isnan(difference.value) else GROUPS_ARE[difference.verdict(0)]
                 for difference in pairs["accuracy_difference"]
@@ -58,10 +60,6 @@ def bypass_table(comparison: pd.DataFrame) -> Table:
         "as in the released CQIL code."
     )
     return Table("bypass", "Attention bypass", comparison, shown, note)
-
-
-def _points(difference: Estimate) -> str:
-    return "–" if math.isnan(difference.value) else with_interval(difference, points)
 
 
 def _factor(ratio: Estimate) -> str:

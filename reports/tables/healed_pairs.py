@@ -9,7 +9,12 @@ import pandas as pd
 
 from benchmarks.results.statistics import Estimate
 from reports.data.measured_on import healing_machines, scoring_machines
-from reports.data.number_format import points, significant, times, with_interval
+from reports.data.number_format import (
+    points_with_interval,
+    significant,
+    times,
+    with_interval,
+)
 from reports.data.results import Results
 from reports.tables.recovery import NOT_KNOWN, token_count
 from reports.tables.table import Table
@@ -27,7 +32,9 @@ def healed_removal_table(results: Results, comparison: pd.DataFrame) -> Table:
             "perplexity, removal / grouped": comparison["ratio"].map(_factor),
             "removal is": comparison["verdict"],
             "before healing": comparison["ratio_before"].map(_factor),
-            "accuracy, grouped − removal, points": comparison["accuracy_difference"].map(_points),
+            "accuracy, grouped − removal, points": comparison["accuracy_difference"].map(
+                points_with_interval
+            ),
         }
     )
     note = (
@@ -49,7 +56,9 @@ def ways_table(results: Results, comparison: pd.DataFrame, recoveries: pd.DataFr
             "second": comparison["second"].map(costs),
             "perplexity, second / first": comparison["ratio"].map(_factor),
             "second is": comparison["verdict"],
-            "accuracy, first − second, points": comparison["accuracy_difference"].map(_points),
+            "accuracy, first − second, points": comparison["accuracy_difference"].map(
+                points_with_interval
+            ),
         }
     )
     note = (
@@ -75,7 +84,3 @@ def _where(results: Results) -> str:
 
 def _factor(ratio: Estimate) -> str:
     return NOT_KNOWN if math.isnan(ratio.value) else with_interval(ratio, times)
-
-
-def _points(difference: Estimate) -> str:
-    return NOT_KNOWN if math.isnan(difference.value) else with_interval(difference, points)
